@@ -1,0 +1,163 @@
+//! Routing keys of whole Arrow batches.
+
+use arrow::{
+    array::{Array, ArrowPrimitiveType, AsArray as _, BooleanArray, GenericByteArray, RecordBatch, UInt32Array},
+    compute::take_record_batch,
+    datatypes::{
+        BinaryType, ByteArrayType, DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type,
+        Int32Type, Int64Type, Time32MillisecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
+        TimestampNanosecondType, ToByteSlice, Utf8Type,
+    },
+};
+
+use super::{KeyRange, NULL, VALUE, routing_hash};
+use crate::types::SchemaError;
+
+/// The hash of every row's canonical routing key; `columns` are the routing columns in the key's order.
+///
+/// With no columns every row has the hash of no bytes: such batches go whole to one segment of the writer's choice.
+pub fn hashes(batch: &RecordBatch, columns: &[usize]) -> Result<Vec<u64>, SchemaError> {
+    let mut hashes = Vec::with_capacity(batch.num_rows());
+    each_canonical(batch, columns, |canonical| hashes.push(routing_hash(canonical)))?;
+    Ok(hashes)
+}
+
+/// The index in `ranges` of the range that owns each row. `ranges` must be ascending and cover the whole space.
+pub fn route(batch: &RecordBatch, columns: &[usize], ranges: &[KeyRange]) -> Result<Vec<u32>, SchemaError> {
+    let covered = ranges.first().is_some_and(|range| range.first() == 0)
+        && ranges.last().is_some_and(|range| range.end() == 0)
+        && ranges.windows(2).all(|pair| pair[0].end() == pair[1].first());
+    if !covered {
+        return Err(SchemaError::RoutingKey("the segments' key ranges do not cover the key space once".into()));
+    }
+    let owner = |hash: u64| ranges.partition_point(|range| range.first() <= hash) as u32 - 1;
+    Ok(hashes(batch, columns)?.into_iter().map(owner).collect())
+}
+
+/// The rows of each range, in their order: (index in `ranges`, rows), ascending, ranges without rows left out.
+///
+/// A batch whose rows all go to one range is passed through without a copy.
+pub fn split(
+    batch: &RecordBatch,
+    columns: &[usize],
+    ranges: &[KeyRange],
+) -> Result<Vec<(u32, RecordBatch)>, SchemaError> {
+    let owners = route(batch, columns, ranges)?;
+    let Some(first) = owners.first() else { return Ok(Vec::new()) };
+    if owners.iter().all(|owner| owner == first) {
+        return Ok(vec![(*first, batch.clone())]);
+    }
+    let mut rows_of = vec![Vec::new(); ranges.len()];
+    for (row, owner) in owners.iter().enumerate() {
+        rows_of[*owner as usize].push(row as u32);
+    }
+    let mut parts = Vec::new();
+    for (range, rows) in rows_of.into_iter().enumerate() {
+        if rows.is_empty() {
+            continue;
+        }
+        let part = take_record_batch(batch, &UInt32Array::from(rows));
+        let part = part.map_err(|error| SchemaError::Mismatch(format!("rows cannot be split: {error}")))?;
+        parts.push((range as u32, part));
+    }
+    Ok(parts)
+}
+
+/// Calls `visit` with the canonical routing key of each row, in order.
+pub(super) fn each_canonical(
+    batch: &RecordBatch,
+    columns: &[usize],
+    mut visit: impl FnMut(&[u8]),
+) -> Result<(), SchemaError> {
+    let columns = columns.iter().map(|index| column_of(batch, *index)).collect::<Result<Vec<_>, _>>()?;
+    let mut canonical = Vec::with_capacity(64);
+    for row in 0..batch.num_rows() {
+        canonical.clear();
+        for column in &columns {
+            column.write(row, &mut canonical);
+        }
+        visit(&canonical);
+    }
+    Ok(())
+}
+
+/// A routing column: appends a row's canonical bytes.
+trait Column {
+    fn write(&self, row: usize, canonical: &mut Vec<u8>);
+}
+
+fn column_of(batch: &RecordBatch, index: usize) -> Result<Box<dyn Column + '_>, SchemaError> {
+    let Some(array) = batch.columns().get(index) else {
+        let why = format!("column {} is not in the batch, which has {}", index + 1, batch.num_columns());
+        return Err(SchemaError::RoutingKey(why));
+    };
+    Ok(match array.data_type() {
+        DataType::Boolean => Box::new(Booleans(array.as_boolean())),
+        DataType::Int8 => fixed::<Int8Type>(array),
+        DataType::Int16 => fixed::<Int16Type>(array),
+        DataType::Int32 => fixed::<Int32Type>(array),
+        DataType::Int64 => fixed::<Int64Type>(array),
+        DataType::Float32 => fixed::<Float32Type>(array),
+        DataType::Float64 => fixed::<Float64Type>(array),
+        DataType::Decimal128(_, _) => fixed::<Decimal128Type>(array),
+        DataType::Date32 => fixed::<Date32Type>(array),
+        DataType::Time32(TimeUnit::Millisecond) => fixed::<Time32MillisecondType>(array),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => fixed::<TimestampMillisecondType>(array),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => fixed::<TimestampMicrosecondType>(array),
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => fixed::<TimestampNanosecondType>(array),
+        DataType::Utf8 => Box::new(Variable(array.as_bytes::<Utf8Type>())),
+        DataType::Binary => Box::new(Variable(array.as_bytes::<BinaryType>())),
+        other => {
+            let why = format!("column {} is {other}, whose values cannot choose a segment", index + 1);
+            return Err(SchemaError::RoutingKey(why));
+        }
+    })
+}
+
+struct Booleans<'a>(&'a BooleanArray);
+
+impl Column for Booleans<'_> {
+    fn write(&self, row: usize, canonical: &mut Vec<u8>) {
+        if self.0.is_null(row) {
+            return canonical.push(NULL);
+        }
+        canonical.extend_from_slice(&[VALUE, self.0.value(row).into()]);
+    }
+}
+
+/// Values of a fixed width, as they lie in memory.
+struct Fixed<'a, T: ArrowPrimitiveType>(&'a arrow::array::PrimitiveArray<T>);
+
+fn fixed<T: ArrowPrimitiveType>(array: &dyn Array) -> Box<dyn Column + '_> {
+    Box::new(Fixed(array.as_primitive::<T>()))
+}
+
+impl<T: ArrowPrimitiveType> Column for Fixed<'_, T> {
+    fn write(&self, row: usize, canonical: &mut Vec<u8>) {
+        if self.0.is_null(row) {
+            return canonical.push(NULL);
+        }
+        canonical.push(VALUE);
+        let value = self.0.value(row);
+        let start = canonical.len();
+        canonical.extend_from_slice(value.to_byte_slice());
+        if cfg!(target_endian = "big") {
+            canonical[start..].reverse();
+        }
+    }
+}
+
+struct Variable<'a, T: ByteArrayType<Offset = i32>>(&'a GenericByteArray<T>);
+
+impl<T: ByteArrayType<Offset = i32>> Column for Variable<'_, T> {
+    fn write(&self, row: usize, canonical: &mut Vec<u8>) {
+        if self.0.is_null(row) {
+            return canonical.push(NULL);
+        }
+        let value: &[u8] = self.0.value(row).as_ref();
+        canonical.push(VALUE);
+        // Arrow's offsets are 32 bits, so are its lengths.
+        canonical.extend_from_slice(&(value.len() as u32).to_le_bytes());
+        canonical.extend_from_slice(value);
+    }
+}
