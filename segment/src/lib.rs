@@ -1,1 +1,3 @@
 //! segment
+pub mod parquet;
+pub mod env;

@@ -1,0 +1,90 @@
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// How a file is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenMode {
+    /// It exists; only reads.
+    Read,
+    /// It exists; reads and writes.
+    Write,
+    /// It does not exist yet; reads and writes. Durable only after [`Disk::sync_dir`] of its directory.
+    CreateNew,
+}
+
+/// A file or directory inside a listed directory.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// Its name, without the directory.
+    pub name: String,
+    /// Whether it is a directory.
+    pub is_dir: bool,
+    /// Length in bytes; 0 for directories.
+    pub bytes: u64,
+}
+
+/// A file system as a database needs it. Paths are taken as they are; errors are the system's.
+///
+/// What an implementation MUST keep after a crash: contents of a file as of its last [`File::sync_data`], and the names in a
+/// directory as of its last [`Disk::sync_dir`]. Anything written later may be there, in part and in any order, or not.
+pub trait Disk: Send + Sync + fmt::Debug {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// `NotFound`, or `AlreadyExists` with [`OpenMode::CreateNew`].
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>>;
+
+    /// Gives a file or directory another name; a file at `to` is replaced.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file. Handles that are open stay readable.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes an empty directory.
+    fn remove_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// What lies in a directory, sorted by name. Names that are not UTF-8 are left out.
+    fn list(&self, dir: &Path) -> io::Result<Vec<Entry>>;
+
+    /// Length of a file in bytes.
+    fn len(&self, path: &Path) -> io::Result<u64>;
+
+    /// Makes a directory and those above it; one that exists is fine.
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
+
+    /// Makes the names in a directory durable.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// Bytes that may still be written below `dir`; `None` when it can't be told.
+    fn free_bytes(&self, dir: &Path) -> io::Result<Option<u64>>;
+}
+
+/// An open file. All calls are positional, so that threads share a handle without a lock.
+pub trait File: Send + Sync + fmt::Debug {
+    /// Writes the parts one after the other from `position`; the file grows as needed. After an error any subset of the
+    /// bytes may have been written.
+    fn write_vectored_at(&self, position: u64, parts: &[&[u8]]) -> io::Result<()>;
+
+    /// Writes `bytes` at `position`.
+    fn write_all_at(&self, position: u64, bytes: &[u8]) -> io::Result<()> {
+        self.write_vectored_at(position, &[bytes])
+    }
+
+    /// Fills `buffer` from `position`.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` when the file ends before.
+    fn read_exact_at(&self, position: u64, buffer: &mut [u8]) -> io::Result<()>;
+
+    /// Makes content and length durable (fdatasync). After an error nothing is known about what is durable, and a second
+    /// call proves nothing: the caller must stop.
+    fn sync_data(&self) -> io::Result<()>;
+
+    /// Cuts or extends (with zeros) to `length` bytes.
+    fn truncate(&self, length: u64) -> io::Result<()>;
+
+    /// Length in bytes.
+    fn length(&self) -> io::Result<u64>;
+}
