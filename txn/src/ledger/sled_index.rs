@@ -1,0 +1,110 @@
+//! The index over sled.
+//!
+//! One tree, one batch per flush, no timed flush, a small fixed cache. sled's own durability is not relied on: its batches
+//! are atomic, it comes back as some prefix of them after a crash, and the log is replayed from there (architecture.md §4).
+
+use std::{path::Path, time::Duration};
+
+use bytes::Bytes;
+
+use super::{Change, Direction, Error, Index, Lsn, Result, View, Visitor};
+use crate::key::KeySpan;
+
+/// Where the number of the last applied frame lies; ledger keys start at ordinal 1.
+const APPLIED: &[u8] = &[0];
+const CACHE_BYTES: u64 = 32 << 20;
+/// A dying process may hold sled's lock a little longer.
+const OPEN_ATTEMPTS: u32 = 50;
+const OPEN_PAUSE: Duration = Duration::from_millis(100);
+
+/// An index in a folder.
+pub struct SledIndex {
+    db: sled::Db,
+}
+
+fn engine(error: sled::Error) -> Error {
+    Error::Engine { engine: "index (sled)", message: error.to_string() }
+}
+
+impl SledIndex {
+    /// Opens the folder, or makes it. An error says that the index is damaged or in use; it can be removed and rebuilt.
+    pub fn open(path: &Path) -> Result<Self> {
+        let config =
+            sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None).use_compression(false);
+        let mut attempt = 0;
+        let db = loop {
+            match config.open() {
+                Ok(db) => break db,
+                Err(error) if attempt < OPEN_ATTEMPTS && error.to_string().contains("could not acquire lock") => {
+                    attempt += 1;
+                    std::thread::sleep(OPEN_PAUSE);
+                }
+                Err(error) => return Err(engine(error)),
+            }
+        };
+        Ok(Self { db })
+    }
+}
+
+impl View for SledIndex {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        Ok(self.db.get(key).map_err(engine)?.map(|value| Bytes::copy_from_slice(&value)))
+    }
+    fn scan(&self, span: &KeySpan, direction: Direction, visit: Visitor<'_>) -> Result<()> {
+        let mut entries = self.db.range::<&[u8], _>(span.from.as_slice()..span.to.as_slice());
+        loop {
+            let entry = match direction {
+                Direction::Ascending => entries.next(),
+                Direction::Descending => entries.next_back(),
+            };
+            let Some(entry) = entry else { return Ok(()) };
+            let (key, value) = entry.map_err(engine)?;
+            if key != APPLIED && !visit(&key, &Bytes::copy_from_slice(&value)) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Index for SledIndex {
+    fn applied(&self) -> Lsn {
+        let raw = self.db.get(APPLIED).ok().flatten();
+        raw.and_then(|raw| raw.as_ref().try_into().ok().map(u64::from_be_bytes)).unwrap_or(0)
+    }
+    fn apply(&self, lsn: Lsn, changes: &[Change]) -> Result<()> {
+        let mut batch = sled::Batch::default();
+        for (key, value) in changes {
+            match value {
+                Some(value) => batch.insert(key.as_slice(), value.as_ref()),
+                None => batch.remove(key.as_slice()),
+            }
+        }
+        batch.insert(APPLIED, &lsn.to_be_bytes());
+        self.db.apply_batch(batch).map_err(engine)
+    }
+    fn disk_bytes(&self) -> u64 {
+        self.db.size_on_disk().unwrap_or(0)
+    }
+}
+
+impl Drop for SledIndex {
+    fn drop(&mut self) {
+        // Only shortens the next start: what sled loses is replayed from the log.
+        let _ = self.db.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::conformance;
+
+    #[test]
+    fn passes_the_conformance_suite() {
+        let folder = tempfile::tempdir().unwrap();
+        conformance::check_index(
+            &mut |case| Box::new(SledIndex::open(&folder.path().join(case)).unwrap()),
+            conformance::Reopen::KeepsState,
+        );
+    }
+}
