@@ -2,6 +2,7 @@ package io.sluice.flink.data;
 
 import io.sluice.proto.gateway.v1.Block;
 import org.apache.flink.annotation.Internal;
+import org.apache.flink.table.data.GenericRowData;
 import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.types.logical.RowType;
 
@@ -16,7 +17,7 @@ import java.io.IOException;
 @Internal
 public final class BlockReader {
 
-    /** An open block. */
+    /** An open block; valid until the reader opens the next one. */
     @Internal
     public interface Rows {
         /** Rows in the block. */
@@ -26,12 +27,24 @@ public final class BlockReader {
         RowData row(int index);
     }
 
+    private final MessageReader message = new MessageReader();
+    private final ColumnReader[] columns;
+    private final ColumnReader[] wanted;
+
     /**
      * @param schema the stream's columns
      * @param projection indices of the top-level columns wanted, in the order wanted; null: all
      */
     public BlockReader(RowType schema, int[] projection) {
-        throw new UnsupportedOperationException();
+        columns = ColumnReaders.ofFields("", schema);
+        if (projection == null) {
+            wanted = columns;
+        } else {
+            wanted = new ColumnReader[projection.length];
+            for (int i = 0; i < wanted.length; i++) {
+                wanted[i] = columns[projection[i]];
+            }
+        }
     }
 
     /**
@@ -40,6 +53,60 @@ public final class BlockReader {
      * @throws IOException if the bytes are not a block of this schema; the message says what is wrong
      */
     public Rows open(Block block) throws IOException {
-        throw new UnsupportedOperationException();
+        openColumns(message, columns, block);
+        return new OpenRows(block.getRows());
+    }
+
+    /** Opens every column of the schema, those the block lacks as nulls. */
+    static void openColumns(MessageReader message, ColumnReader[] columns, Block block) throws IOException {
+        try {
+            openInOrder(message, columns, block);
+        } catch (RuntimeException e) {
+            // Flatbuffers checks no bounds of its own: an index outside the metadata shows as a runtime exception.
+            throw new IOException("the block's Arrow header is malformed", e);
+        }
+    }
+
+    private static void openInOrder(MessageReader message, ColumnReader[] columns, Block block) throws IOException {
+        message.open(block);
+        int rows = block.getRows();
+        int present = block.getColumnsCount();
+        int next = 0;
+        for (int i = 0; i < columns.length; i++) {
+            if (present == 0) {
+                columns[i].open(message, rows);
+            } else if (next < present && block.getColumns(next) == i) {
+                columns[i].open(message, rows);
+                next++;
+            } else {
+                columns[i].openAbsent(rows);
+            }
+        }
+        if (next < present) {
+            throw new IOException("the block names column " + block.getColumns(next) + ", which its schema does not have in that place");
+        }
+        message.close();
+    }
+
+    private final class OpenRows implements Rows {
+        private final int rows;
+
+        OpenRows(int rows) {
+            this.rows = rows;
+        }
+
+        @Override
+        public int size() {
+            return rows;
+        }
+
+        @Override
+        public RowData row(int index) {
+            GenericRowData row = new GenericRowData(wanted.length);
+            for (int i = 0; i < wanted.length; i++) {
+                row.setField(i, wanted[i].get(index));
+            }
+            return row;
+        }
     }
 }
