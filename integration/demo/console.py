@@ -1,7 +1,7 @@
 """What the demo says while it works.
 
-On a terminal a long step shows a spinner, how far it is and how long it has taken, all on one line. Into a file or a
-pipe it prints plain lines: one at the start, one every ten seconds, one at the end.
+On a terminal a step shows a spinner, how far it is and how long it has taken, all on one line. Into a file or a pipe it
+prints plain lines: one at the end and, if it takes longer than two seconds, one at the start and one every ten seconds.
 """
 
 import sys
@@ -9,6 +9,7 @@ import threading
 import time
 
 SPINNER = "|/-\\"
+PLAIN_FIRST_LINE_AFTER_S = 2
 PLAIN_LINE_EVERY_S = 10
 
 
@@ -79,7 +80,8 @@ class Step:
 
     def _show(self):
         if not self.console.on_terminal:
-            self.console.say(f"{self.label} ...")
+            if not self._ended.wait(PLAIN_FIRST_LINE_AFTER_S):
+                self.console.say(f"{self.label} ...")
             while not self._ended.wait(PLAIN_LINE_EVERY_S):
                 with self._lock:
                     self.console.say(f"  {self.label} ... {self._elapsed_s():.0f} s {self.detail}".rstrip())

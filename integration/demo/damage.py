@@ -1,8 +1,8 @@
 """Damages a copy of the result on purpose, to show that the judge notices: `make demo BREAK=drop|dup|swap`.
 
-Run by the Python of the demo's virtual environment: `damage.py drop|dup|swap FOLDER`. Rewrites the last Parquet file of one
-segment of FOLDER, with dense offsets from the file's first one, so that nothing but the events themselves tells of the
-damage.
+Run by the Python of the demo's virtual environment: `damage.py drop|dup|swap FOLDER`. Rewrites the last Parquet file of
+one segment of FOLDER, with dense offsets from the file's first one, so that nothing but the events themselves tells of
+the damage.
 """
 
 import random

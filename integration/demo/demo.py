@@ -102,7 +102,7 @@ class Demo:
         console.stage("Job 1: the CSV becomes the stream nyc/flights")
         console.say("Routed by carrier into 4 segments: the flights of one carrier keep the order of the file.")
         with console.step("job 1") as step:
-            job_id = self.submit("load", flights_csv=self.flights.flights_for_flink)
+            job_id = self.submit(step, "load", flights_csv=self.flights.flights_for_flink)
             self.cluster.wait_for_end(job_id, step, lambda: self.progress(SOURCE), JOB_TIMEOUT_S)
             loaded = self.gateway.committed_events(SOURCE)
             step.result = f"{loaded:,} events committed"
@@ -112,10 +112,12 @@ class Demo:
     def enrich_and_kill(self):
         console = self.console
         console.stage("Job 2: nyc/flights joined with the airlines becomes nyc/flights_enriched, under fire")
-        console.say("Two parallel readers and writers, a checkpoint every second, each committed as a whole or not at all.")
+        console.say(
+            "Two parallel readers and writers, a checkpoint every second, each committed as a whole or not at all."
+        )
         console.say(f"It is slowed down to {self.options.rate} events per second so that five kills land inside.")
         with console.step("job 2") as step:
-            job_id = self.submit("enrich", airlines_csv=self.flights.airlines_for_flink, rate=self.options.rate)
+            job_id = self.submit(step, "enrich", airlines_csv=self.flights.airlines_for_flink, rate=self.options.rate)
             killer = kills.Killer(
                 self.cluster, self.gateway, job_id, data.FLIGHTS, lambda: self.gateway.committed_events(RESULT)
             )
@@ -140,7 +142,7 @@ class Demo:
                 step.result = f"{readings[-1].files} files"
         with console.step("Flink batch SQL through the connector") as step:
             report = self.run_folder / "report"
-            job_id = self.submit("report", report_folder=report)
+            job_id = self.submit(step, "report", report_folder=report)
             self.cluster.wait_for_end(job_id, step, lambda: "", JOB_TIMEOUT_S)
             readings.append(verdict.read_report(report, self.truth))
         return readings
@@ -152,9 +154,8 @@ class Demo:
             console.say(line)
         console.say()
         for kill in self.kills:
-            console.say(
-                f"killed {kill.victim} (pid {kill.pid}) at {kill.committed:,} events; went on after {kill.back_after_s:.1f} s"
-            )
+            where = f"{kill.victim} (pid {kill.pid}) at {kill.committed:,} events"
+            console.say(f"killed {where}; the job went on after {kill.back_after_s:.1f} s")
         well, line, faults = verdict.judge(self.truth, readings, len(self.kills), len(kills.PLAN))
         for fault in faults[:SHOWN_FAULTS]:
             console.say("wrong: " + fault)
@@ -174,8 +175,8 @@ class Demo:
         (self.run_folder / "kept").touch()
         say()
         say("Everything is left running:")
-        say(f"  gateway        {self.gateway.endpoint}   (for example: {self.binary} --endpoint {self.gateway.endpoint} \\")
-        say(f"                 stream describe {RESULT})")
+        say(f"  gateway        {self.gateway.endpoint}, for example:")
+        say(f"                 {self.binary} --endpoint {self.gateway.endpoint} stream describe {RESULT}")
         say(f"  health         {self.gateway.http}/health, metrics at {self.gateway.http}/metrics")
         say(f"  Flink          {self.cluster.url}")
         say(f"  Parquet files  {self.gateway.parquet(RESULT)}")
@@ -184,13 +185,11 @@ class Demo:
 
     # -- small things ---------------------------------------------------------------------------------------------
 
-    def submit(self, name, **values):
+    def submit(self, step, name, **values):
+        step.update(f"handing {name}.sql to Flink's SQL client")
         template = string.Template((JOBS / f"{name}.sql").read_text())
         sql = template.substitute(endpoint=self.gateway.endpoint, **values)
-        ids = self.cluster.submit(name, sql, [self.connector])
-        if len(ids) != 1:
-            raise DemoFailure(f"the SQL script {name}.sql started {len(ids)} jobs instead of one")
-        return ids[0]
+        return self.cluster.submit(name, sql, [self.connector])
 
     def progress(self, stream):
         committed = self.gateway.committed_events(stream)

@@ -121,7 +121,9 @@ class Cluster:
             "rest.bind-address": "127.0.0.1",
             "rest.port": self.rest_port,
             "jobmanager.memory.process.size": "1024m",
-            "taskmanager.memory.process.size": "1400m",
+            "taskmanager.memory.process.size": "1600m",
+            "taskmanager.memory.task.off-heap.size": "128m",
+            "taskmanager.memory.jvm-metaspace.size": "320m",
             "taskmanager.memory.managed.fraction": "0.1",
             "taskmanager.numberOfTaskSlots": SLOTS_PER_TASK_MANAGER,
             "taskmanager.load-balance.mode": "SLOTS",
@@ -156,7 +158,7 @@ class Cluster:
     # -- SQL ------------------------------------------------------------------------------------------------------
 
     def submit(self, name, sql, jars=()):
-        """Runs a SQL script through Flink's own `sql-client.sh` and returns the ids of the jobs it started."""
+        """Runs a SQL script through Flink's own `sql-client.sh` and returns the id of the one job it starts."""
         script = self.folder / f"{name}.sql"
         script.write_text(sql)
         command = [str(self.home / "bin" / "sql-client.sh")]
@@ -170,9 +172,10 @@ class Cluster:
             log=log,
             timeout_s=SQL_TIMEOUT_S,
         )
-        if "[ERROR]" in printed:
+        ids = re.findall(r"Job ID: ([0-9a-f]{32})", printed)
+        if "[ERROR]" in printed or len(ids) != 1:
             raise DemoFailure(f"Flink refused the SQL script {script}", [log])
-        return re.findall(r"Job ID: ([0-9a-f]{32})", printed)
+        return ids[0]
 
     # -- asking ---------------------------------------------------------------------------------------------------
 
@@ -241,6 +244,8 @@ class Cluster:
             for process in self.processes.all:
                 if not process.running() and process.popen.returncode not in (-9, 0):
                     last = " | ".join(tail(process.log, 2))
-                    raise DemoFailure(f"{process.name} ended with exit code {process.popen.returncode}: {last}", [process.log])
+                    raise DemoFailure(
+                        f"{process.name} ended with exit code {process.popen.returncode}: {last}", [process.log]
+                    )
             time.sleep(0.3)
         raise DemoFailure(sentence, self.log_files())

@@ -33,7 +33,9 @@ def check_java():
     home = os.environ.get("JAVA_HOME")
     java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
     if not java:
-        raise DemoFailure("Java is missing: install a JDK 17 (Debian and Ubuntu: `apt install openjdk-17-jdk-headless`)")
+        raise DemoFailure(
+            "Java is missing: install a JDK 17 (Debian and Ubuntu: `apt install openjdk-17-jdk-headless`)"
+        )
     try:
         answer = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
     except OSError:
@@ -43,7 +45,9 @@ def check_java():
         seen = found.group(1) if found else "unknown"
         raise DemoFailure(f"Java {seen} is too old: install a JDK {JAVA_OLDEST} and make it the default `java`")
     if not shutil.which("javac") and not (home and (Path(home) / "bin" / "javac").exists()):
-        raise DemoFailure("this Java has no compiler: install a JDK (Debian and Ubuntu: `apt install openjdk-17-jdk-headless`)")
+        raise DemoFailure(
+            "this Java has no compiler: install a JDK (Debian and Ubuntu: `apt install openjdk-17-jdk-headless`)"
+        )
     return java
 
 

@@ -106,10 +106,16 @@ class Gateway:
     def committed_events(self, stream):
         """How many events of a stream are committed; None while the gateway or the stream is not there."""
         try:
-            answer = json.loads(self.command("stream", "describe", stream))
-        except (DemoFailure, ValueError):
+            answer = self.command("stream", "describe", stream)
+        except DemoFailure:
             return None
-        return sum(int(segment["next_offset"]) for segment in answer["segments"])
+        try:
+            return sum(int(segment["next_offset"]) for segment in json.loads(answer)["segments"])
+        except (ValueError, KeyError, TypeError):
+            # not a DemoFailure from above: this would never get better by waiting
+            raise DemoFailure(
+                f"`sluice stream describe` answered without segments and their next_offset: {answer[:300]}"
+            ) from None
 
     def _healthy(self):
         try:

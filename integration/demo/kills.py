@@ -1,14 +1,15 @@
 """The five kills: when, whom, and how it is made sure that each one really hit a running job.
 
 A kill counts only if just before it the job and all its tasks were RUNNING, the job had still something to commit, and
-the process that died was the right one, alive until then; and if afterwards the same job, still not done, completed a
-further checkpoint.
+the process that died was the right one, alive until then; and if afterwards the same job, still not done, completed
+further checkpoints and committed further events.
 """
 
 import time
 from dataclasses import dataclass
 
 from failure import DemoFailure
+from flink import ENDED
 
 # (how much of the job's events is committed, who dies then)
 PLAN = (
@@ -19,6 +20,7 @@ PLAN = (
     (0.74, "gateway"),
 )
 RECOVERY_TIMEOUT_S = 180
+STALL_TIMEOUT_S = 120
 GATEWAY_DEAD_FOR_S = 1.5
 POLL_S = 0.25
 
@@ -55,15 +57,16 @@ class Killer:
 
     def _wait_for_share(self, share, step):
         """Until that much is committed and everything runs; returns how many events are committed."""
+        most, moved_at = -1, time.monotonic()
         while True:
             state = self.cluster.job_state(self.job_id)
             committed = self.committed()
-            if state in ("FINISHED", "FAILED", "CANCELED"):
-                why = "; ".join(line.strip() for line in self.cluster.last_exception(self.job_id)[:2])
-                raise DemoFailure(
-                    f"the job was {state} before kill {len(self.kills) + 1} could land inside it. {why}".strip(),
-                    self.cluster.log_files(),
-                )
+            if state in ENDED:
+                self._fail(f"the job was {state} before kill {len(self.kills) + 1} could land inside it")
+            if (committed or 0) > most:
+                most, moved_at = committed or 0, time.monotonic()
+            if time.monotonic() - moved_at > STALL_TIMEOUT_S:
+                self._fail(f"nothing was committed for {STALL_TIMEOUT_S} s, the job is {state or 'unknown to Flink'}")
             if committed is not None:
                 step.update(f"{committed:,} of {self.events_total:,} events, {len(self.kills)} kills")
                 if share * self.events_total <= committed < self.events_total:
@@ -100,23 +103,23 @@ class Killer:
         return names[0], self.cluster.task_managers[names[0]]
 
     def _wait_for_recovery(self, kill, step):
-        """Until the job has completed a checkpoint that was begun after the kill, and every slot is back."""
+        """Until the job completed a checkpoint begun after the kill and committed more, and every slot is back."""
         deadline = time.monotonic() + RECOVERY_TIMEOUT_S
         while time.monotonic() < deadline:
             state = self.cluster.job_state(self.job_id)
-            if state == "FINISHED":
-                raise DemoFailure(f"the job ended before it was seen to survive the kill of the {kill.victim}")
-            if state in ("FAILED", "CANCELED"):
-                why = "; ".join(line.strip() for line in self.cluster.last_exception(self.job_id)[:2])
-                raise DemoFailure(f"the job did not survive the kill of the {kill.victim}: {why}", self.cluster.log_files())
-            # +1 may have been under way when the kill came
-            if state == "RUNNING" and self.cluster.newest_checkpoint(self.job_id) >= kill.checkpoint + 2:
+            if state in ENDED:
+                self._fail(f"the job was {state} before it was seen to survive the kill of the {kill.victim}")
+            # the next checkpoint may have been under way when the kill came
+            further = self.cluster.newest_checkpoint(self.job_id) >= kill.checkpoint + 2
+            if state == "RUNNING" and further and (self.committed() or 0) > kill.committed:
                 kill.back_after_s = time.monotonic() - self._died_at
                 self.cluster.wait_for_slots()
                 return
             step.update(f"waiting for the job to go on without the killed {kill.victim}")
             time.sleep(POLL_S)
-        raise DemoFailure(
-            f"the job did not go on within {RECOVERY_TIMEOUT_S} s after the kill of the {kill.victim}",
-            self.cluster.log_files(),
-        )
+        self._fail(f"the job did not go on within {RECOVERY_TIMEOUT_S} s after the kill of the {kill.victim}")
+
+    def _fail(self, sentence):
+        why = "; ".join(line.strip() for line in self.cluster.last_exception(self.job_id)[:2])
+        logs = self.cluster.log_files()[:2] + ([self.gateway.process.log] if self.gateway else [])
+        raise DemoFailure(f"{sentence}. {why}".removesuffix(". "), logs)

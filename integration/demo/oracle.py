@@ -8,6 +8,7 @@ import csv
 from collections import defaultdict
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
+from functools import lru_cache
 
 MISSING = "NA"
 
@@ -67,6 +68,7 @@ def _known(text):
     return 0 if text == MISSING else int(text)
 
 
+@lru_cache(maxsize=None)  # a year has few hours
 def _epoch_ms(text):
     moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
     return str(int(moment.timestamp() * 1000))
@@ -114,7 +116,9 @@ class Audit:
             if found:
                 said.append(f"{len(found)} {word}: {events(found)}")
         if self.unknown:
-            said.append(f"{len(self.unknown)} events that the CSV does not have, the first with row_id {self.unknown[0]}")
+            said.append(
+                f"{len(self.unknown)} events that the CSV does not have, the first with row_id {self.unknown[0]}"
+            )
         if self.split:
             said.append(f"carriers in more than one segment: {', '.join(self.split)}")
         for segment, expected, found in self.offset_gaps[:3]:

@@ -39,7 +39,9 @@ def with_pyarrow(folder, events_csv):
     import pyarrow.dataset
 
     files = sorted(str(path) for path in folder.glob("**/*.parquet"))
-    table = pyarrow.dataset.dataset(files, format="parquet").to_table(columns=["_segment", "_offset", "row_id", *COLUMNS])
+    table = pyarrow.dataset.dataset(files, format="parquet").to_table(
+        columns=["_segment", "_offset", "row_id", *COLUMNS]
+    )
     table = table.sort_by([("_segment", "ascending"), ("_offset", "ascending")])
     grouped = table.group_by("carrier").aggregate(
         [

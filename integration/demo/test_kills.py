@@ -1,7 +1,8 @@
 """Shows that a Flink job survives what the demo does to TaskManagers and the JobManager, without Sluice in the picture.
 
 A stand-in for job 2 on a real cluster: generated events in place of nyc/flights, Flink's own file sink in place of
-nyc/flights_enriched, the same temporal join. It takes about two minutes and downloads Flink when the cache folder has none:
+nyc/flights_enriched, the same temporal join. It takes about two minutes and downloads Flink when the cache folder has
+none:
 
     SLUICE_CLUSTER_TESTS=1 python3 -m unittest discover -s integration/demo -p 'test_kills.py'
 """
@@ -72,7 +73,7 @@ class KillsTest(unittest.TestCase):
             carriers = [line.split(",")[0] for line in airlines.read_text().splitlines()]
             cases = " ".join(f"WHEN {i} THEN '{carrier}'" for i, carrier in enumerate(carriers))
             values = {"rate": EVENTS_PER_SECOND, "last": EVENTS - 1, "airlines": airlines, "target": target}
-            (job_id,) = cluster.submit("stand-in", SQL.substitute(carriers=cases, **values))
+            job_id = cluster.submit("stand-in", SQL.substitute(carriers=cases, **values))
             killer = kills.Killer(cluster, None, job_id, EVENTS, lambda: sum(1 for _ in read(target)))
             killer.carry_out(step, [entry for entry in kills.PLAN if entry[1] != "gateway"])
             cluster.wait_for_end(job_id, step, lambda: "", 300)

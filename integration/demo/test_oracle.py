@@ -1,7 +1,7 @@
 """Shows that the judge of the demo says "exactly once" of a faultless result and of no other.
 
-The events lie in hand-made Parquet files as the gateway publishes them, are scanned by the demo's own scanners and damaged
-by the demo's own damage. Needs DuckDB and pyarrow, either in this Python or in the demo's cache folder.
+The events lie in hand-made Parquet files as the gateway publishes them, are scanned by the demo's own scanners and
+damaged by the demo's own damage. Needs DuckDB and pyarrow, either in this Python or in the demo's cache folder.
 
     python3 -m unittest discover -s integration/demo -p 'test_oracle.py'
 """
@@ -30,7 +30,10 @@ SEGMENT_OF = {"AA": 0, "B6": 1, "UA": 1, "YV": 3}
 def python_with_pyarrow():
     for python in (sys.executable, str(Cache().folder / "tools" / "bin" / "python")):
         try:
-            if subprocess.run([python, "-c", "import duckdb, pyarrow"], capture_output=True, check=False).returncode == 0:
+            if (
+                subprocess.run([python, "-c", "import duckdb, pyarrow"], capture_output=True, check=False).returncode
+                == 0
+            ):
                 return python
         except OSError:
             continue

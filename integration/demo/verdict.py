@@ -27,7 +27,9 @@ class Reading:
 def scan_parquet(python, tool, folder, work_folder, truth):
     """Counts, sums and every single event of the Parquet files in `folder`, as DuckDB or pyarrow sees them."""
     events = Path(work_folder) / f"events-{tool}.csv"
-    answer = json.loads(run([python, HERE / "scan.py", tool, folder, events], f"scanning the Parquet files with {tool}"))
+    answer = json.loads(
+        run([python, HERE / "scan.py", tool, folder, events], f"scanning the Parquet files with {tool}")
+    )
     figures = {carrier: oracle.Figures(*values) for carrier, values in answer["figures"].items()}
     found = oracle.audit(truth, events)
     name = {"duckdb": "DuckDB"}.get(tool, tool)
@@ -70,7 +72,8 @@ def table(truth, readings):
             marks.append(("agrees" if same else "DIFFERS").ljust(len(reading.reader)))
         name = f"{carrier} {truth.airlines[carrier]}"[:28]
         lines.append(
-            f"{name:28} {one.events:>8,} {one.distance:>12,} {one.air_time:>10,} {one.dep_delay:>10,}  " + "  ".join(marks)
+            f"{name:28} {one.events:>8,} {one.distance:>12,} {one.air_time:>10,} {one.dep_delay:>10,}  "
+            + "  ".join(marks)
         )
         for part in ("events", "distance", "air_time", "dep_delay"):
             setattr(total, part, getattr(total, part) + getattr(one, part))

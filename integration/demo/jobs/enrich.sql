@@ -1,11 +1,12 @@
 -- Job 2: every flight gets the name of its airline; nyc/flights becomes nyc/flights_enriched.
 --
--- The join is a temporal join: it takes the airline as it was known at the flight's place in time. It is used here because
--- it keeps order, which a regular streaming join does not: that one keeps flights that come before their airline in a
--- hash map and lets them out in any order. A temporal join waits for the watermark and then emits the flights of a carrier in
--- the order in which they arrived, if their time never goes backwards. The clock is therefore the line of the CSV
--- (line_clock), which only grows from flight to flight of a carrier; the airlines are valid from line 0 on. Nothing is ever
--- "late" here: what arrives behind the watermark is emitted at the next one, still in order of arrival.
+-- The join is a temporal join: it takes the airline as it was known at the flight's place in time. It is used here
+-- because it keeps order, which a regular streaming join does not: that one keeps flights that come before their
+-- airline in a hash map and lets them out in any order. A temporal join waits for the watermark and then emits the
+-- flights of a carrier in the order in which they arrived, if their time never goes backwards. The clock is therefore
+-- the line of the CSV (line_clock), which only grows from flight to flight of a carrier; the airlines are valid from
+-- line 0 on. Nothing is lost for being late: what arrives behind the watermark is emitted at the next one, still in
+-- order of arrival.
 SET 'pipeline.name' = 'enrich flights';
 SET 'execution.runtime-mode' = 'streaming';
 SET 'execution.checkpointing.interval' = '1s';

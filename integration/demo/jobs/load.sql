@@ -1,7 +1,7 @@
 -- Job 1: the CSV file becomes the stream nyc/flights.
 --
--- Routed by carrier: the flights of one carrier lie in one of the four segments, in the order of the file. Parallelism 1,
--- because a second reader or writer would have no order to keep.
+-- Routed by carrier: the flights of one carrier lie in one of the four segments, in the order of the file.
+-- Parallelism 1, because a second reader or writer would have no order to keep.
 SET 'pipeline.name' = 'load flights';
 SET 'execution.runtime-mode' = 'streaming';
 SET 'execution.checkpointing.interval' = '1s';
