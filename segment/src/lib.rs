@@ -1,3 +1,4 @@
 //! segment
 pub mod parquet;
 pub mod env;
+pub mod log;

@@ -160,7 +160,8 @@ mod tests {
         for name in ["b", "a"] {
             OsDisk.open(&dir.path().join(name), OpenMode::CreateNew).unwrap().write_all_at(0, b"xyz").unwrap();
         }
-        let listed: Vec<_> = OsDisk.list(dir.path()).unwrap().into_iter().map(|e| (e.name, e.is_dir, e.bytes)).collect();
+        let listed: Vec<_> =
+            OsDisk.list(dir.path()).unwrap().into_iter().map(|e| (e.name, e.is_dir, e.bytes)).collect();
         assert_eq!(listed, [("a".into(), false, 3), ("b".into(), false, 3), ("sub".into(), true, 0)]);
         let again = OsDisk.open(&dir.path().join("a"), OpenMode::CreateNew).unwrap_err();
         assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
