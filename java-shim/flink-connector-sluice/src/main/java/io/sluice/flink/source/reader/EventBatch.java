@@ -1,0 +1,64 @@
+package io.sluice.flink.source.reader;
+
+import java.util.List;
+import java.util.Set;
+import java.util.function.Consumer;
+import javax.annotation.Nullable;
+import org.apache.flink.annotation.Internal;
+import org.apache.flink.connector.base.source.reader.RecordsWithSplitIds;
+
+/** What one fetch brings: slices of blocks, and the splits that are read to their end. Walked by the task's thread. */
+@Internal
+final class EventBatch<T> implements RecordsWithSplitIds<EventCursor<T>> {
+    private final List<BlockSlice<T>> slices;
+    private final Set<String> finished;
+    private final Consumer<BlockSlice<T>> emitted;
+    private final EventCursor<T> cursor = new EventCursor<>();
+    private int current = -1;
+    private int row;
+
+    /**
+     * @param slices what to emit, in order
+     * @param finished splits that end with this batch
+     * @param emitted told about each slice after its last row, in order; never about one that was not emitted wholly
+     */
+    EventBatch(List<BlockSlice<T>> slices, Set<String> finished, Consumer<BlockSlice<T>> emitted) {
+        this.slices = slices;
+        this.finished = finished;
+        this.emitted = emitted;
+    }
+
+    boolean isEmpty() {
+        return slices.isEmpty() && finished.isEmpty();
+    }
+
+    @Nullable
+    @Override
+    public String nextSplit() {
+        if (current >= 0 && current < slices.size()) {
+            emitted.accept(slices.get(current));
+        }
+        current++;
+        if (current >= slices.size()) {
+            return null;
+        }
+        row = slices.get(current).from();
+        return slices.get(current).splitId();
+    }
+
+    @Nullable
+    @Override
+    public EventCursor<T> nextRecordFromSplit() {
+        BlockSlice<T> slice = slices.get(current);
+        if (row >= slice.to()) {
+            return null;
+        }
+        cursor.moveTo(slice, row++);
+        return cursor;
+    }
+
+    @Override
+    public Set<String> finishedSplits() {
+        return finished;
+    }
+}

@@ -1,0 +1,518 @@
+package io.sluice.flink.source.reader;
+
+import io.sluice.flink.client.ReadStream;
+import io.sluice.flink.client.SluiceClient;
+import io.sluice.flink.client.SluiceException;
+import io.sluice.flink.source.NonRecoverableSourceException;
+import io.sluice.flink.source.split.SluiceSplit;
+import io.sluice.proto.gateway.v1.End;
+import io.sluice.proto.gateway.v1.ErrorClass;
+import io.sluice.proto.gateway.v1.ErrorDetail;
+import io.sluice.proto.gateway.v1.Events;
+import io.sluice.proto.gateway.v1.Subscribe;
+import io.sluice.proto.gateway.v1.Tail;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
+import javax.annotation.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The subscriptions of one reader over one Read call, kept up over gateway restarts: a broken call is opened again, with backoff, from
+ * the offsets that have arrived, until a deadline.
+ *
+ * <p>Memory is bounded twice. Each subscription has credit for its share of the budget, so that a busy segment does not starve the
+ * others. And no message is asked for while the blocks that arrived and are not emitted yet fill the budget; those of paused splits do
+ * not count here, because nobody empties them. Whatever the number of segments, at most twice the budget and a few blocks are held.
+ *
+ * <p>Thread safe; {@link Subscription} fields are guarded by the lock in here.
+ */
+final class ReadSession<T> {
+    private static final Logger LOG = LoggerFactory.getLogger(ReadSession.class);
+
+    /** A subscription's credit: its share of the budget, within these. */
+    private static final long MIN_WINDOW_BYTES = 64 << 10;
+
+    private static final long MAX_WINDOW_BYTES = 4 << 20;
+    /** Messages asked for before the first one is looked at. */
+    private static final int MESSAGES_AHEAD = 4;
+
+    private final SluiceClient client;
+    private final long budgetBytes;
+    private final Duration reconnectTimeout;
+    private final PendingEvents pending;
+    private final Reconnection reconnection;
+
+    private final ReentrantLock lock = new ReentrantLock();
+    private final Condition changed = lock.newCondition();
+    /** By split id. */
+    private final Map<String, Subscription<T>> subscriptions = new LinkedHashMap<>();
+    /** By number on the present call. */
+    private final Map<Integer, Subscription<T>> byId = new HashMap<>();
+    /** Whose turn it is to hand over a block. */
+    private final ArrayDeque<Subscription<T>> turns = new ArrayDeque<>();
+
+    @Nullable private ReadStream call;
+    @Nullable private CallListener listener;
+    private int nextId;
+    /** Bytes of blocks of splits that are not paused, arrived and not emitted. */
+    private long heldActive;
+    /** Messages not asked for because the budget was full. */
+    private int messagesOwed;
+
+    @Nullable private Throwable failure;
+    private boolean wokenUp;
+    private boolean closed;
+
+    ReadSession(SluiceClient client, long budgetBytes, Duration reconnectTimeout, PendingEvents pending) {
+        this.client = client;
+        this.budgetBytes = budgetBytes;
+        this.reconnectTimeout = reconnectTimeout;
+        this.pending = pending;
+        this.reconnection = new Reconnection(reconnectTimeout);
+    }
+
+    // ---- the fetcher's thread
+
+    /** Takes splits; each is read once {@link #setColumns} told its columns. */
+    void add(Collection<SluiceSplit> splits) {
+        locked(() -> {
+            for (SluiceSplit split : splits) {
+                Subscription<T> subscription = new Subscription<>(split, pending.of(split));
+                subscription.complete = split.isFinished();
+                subscriptions.put(split.splitId(), subscription);
+                turns.add(subscription);
+            }
+        });
+    }
+
+    /** Forgets splits; what arrived of them is dropped. */
+    void remove(Collection<SluiceSplit> splits) {
+        locked(() -> {
+            for (SluiceSplit split : splits) {
+                Subscription<T> subscription = subscriptions.get(split.splitId());
+                if (subscription != null) {
+                    if (subscription.id >= 0 && call != null) {
+                        call.unsubscribe(subscription.id);
+                    }
+                    drop(subscription);
+                }
+            }
+            askForMore();
+        });
+    }
+
+    /** Splits that wait for {@link #setColumns}. */
+    List<SluiceSplit> withoutColumns() {
+        lock.lock();
+        try {
+            List<SluiceSplit> waiting = new ArrayList<>();
+            for (Subscription<T> subscription : subscriptions.values()) {
+                if (subscription.columns == null) {
+                    waiting.add(subscription.split());
+                }
+            }
+            return waiting;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Which columns to ask for of a split; empty: all. */
+    void setColumns(SluiceSplit split, int[] columns) {
+        locked(() -> {
+            Subscription<T> subscription = subscriptions.get(split.splitId());
+            if (subscription != null) {
+                subscription.columns = columns;
+            }
+        });
+    }
+
+    /**
+     * Waits until there are rows to hand over or a split is read to its end, keeping the call up meanwhile.
+     *
+     * @param rowsWanted whether rows end the waiting
+     * @param maxNanos how long to wait at most
+     * @return false if {@link #wakeUp} ended it
+     * @throws IOException if reading failed for good
+     */
+    boolean await(boolean rowsWanted, long maxNanos) throws IOException, InterruptedException {
+        lock.lock();
+        try {
+            long start = System.nanoTime();
+            while (true) {
+                if (wokenUp || closed) {
+                    wokenUp = false;
+                    return false;
+                }
+                throwFailure();
+                long now = System.nanoTime();
+                long wait = Math.min(connect(now), maxNanos == Long.MAX_VALUE ? maxNanos : maxNanos - (now - start));
+                if (failure == null && (wait <= 0 || hasWork(rowsWanted))) {
+                    return true;
+                }
+                if (failure == null) {
+                    changed.awaitNanos(wait);
+                }
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private boolean hasWork(boolean rowsWanted) {
+        for (Subscription<T> subscription : subscriptions.values()) {
+            if (subscription.isDrained() || (rowsWanted && subscription.hasRows())) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /** The next subscription with rows, in turn, its {@code head} set; null: none has. */
+    @Nullable
+    Subscription<T> nextWithRows() {
+        lock.lock();
+        try {
+            for (int i = turns.size(); i > 0; i--) {
+                Subscription<T> subscription = turns.poll();
+                turns.add(subscription);
+                if (subscription.hasRows()) {
+                    if (subscription.head == null) {
+                        subscription.head = subscription.arrived.poll();
+                    }
+                    return subscription;
+                }
+            }
+            return null;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Rows of a head block are on their way to the task. */
+    void handedOver(BlockSlice<T> slice) {
+        locked(() -> {
+            Subscription<T> subscription = slice.subscription();
+            subscription.nextHandover = slice.baseOffset() + slice.to();
+            if (slice.isLastOfBlock()) {
+                subscription.head = null;
+                subscription.openHead = null;
+            }
+        });
+    }
+
+    /** Takes out the splits of which everything is handed over; answers their ids. */
+    Set<String> removeDrained() {
+        lock.lock();
+        try {
+            Set<String> finished = new HashSet<>();
+            for (Subscription<T> subscription : new ArrayList<>(subscriptions.values())) {
+                if (subscription.isDrained()) {
+                    finished.add(subscription.splitId());
+                    drop(subscription);
+                }
+            }
+            return finished;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private void drop(Subscription<T> subscription) {
+        subscriptions.remove(subscription.splitId());
+        turns.remove(subscription);
+        byId.remove(subscription.id);
+        subscription.id = -1;
+        for (Events events : subscription.arrived) {
+            free(subscription, events);
+        }
+        subscription.arrived.clear();
+        if (subscription.head != null) {
+            free(subscription, subscription.head);
+            subscription.head = null;
+        }
+    }
+
+    /** Pauses and resumes splits; ones that are not known (any more) are ignored. */
+    void pauseOrResume(Collection<SluiceSplit> toPause, Collection<SluiceSplit> toResume) {
+        locked(() -> {
+            toPause.forEach(split -> setPaused(split, true));
+            toResume.forEach(split -> setPaused(split, false));
+            askForMore();
+        });
+    }
+
+    private void setPaused(SluiceSplit split, boolean paused) {
+        Subscription<T> subscription = subscriptions.get(split.splitId());
+        if (subscription == null || subscription.paused == paused) {
+            return;
+        }
+        subscription.paused = paused;
+        heldActive += paused ? -subscription.held : subscription.held;
+        if (subscription.id >= 0 && call != null) {
+            if (paused) {
+                call.pause(subscription.id);
+            } else {
+                call.resume(subscription.id);
+            }
+        }
+    }
+
+    /** Opens the call and subscriptions as far as they are missing; answers how long until the next try, in nanoseconds. */
+    private long connect(long now) {
+        if (call == null) {
+            if (subscriptions.isEmpty()) {
+                return Long.MAX_VALUE;
+            }
+            long delay = reconnection.delay(now);
+            if (delay > 0) {
+                return delay;
+            }
+            listener = new CallListener();
+            messagesOwed = 0;
+            call = client.read(listener, MESSAGES_AHEAD);
+        }
+        long wait = Long.MAX_VALUE;
+        for (Subscription<T> subscription : subscriptions.values()) {
+            if (subscription.id < 0 && !subscription.complete && !subscription.paused && subscription.columns != null) {
+                long retryIn = subscription.failed ? subscription.retryAt - now : 0;
+                if (retryIn > 0) {
+                    wait = Math.min(wait, retryIn);
+                } else {
+                    subscribe(subscription);
+                }
+            }
+        }
+        return wait;
+    }
+
+    private void subscribe(Subscription<T> subscription) {
+        SluiceSplit split = subscription.split();
+        subscription.id = nextId++;
+        subscription.window = windowBytes();
+        byId.put(subscription.id, subscription);
+        Subscribe.Builder subscribe = Subscribe.newBuilder()
+                .setSubscription(subscription.id)
+                .setStreamId(split.streamId())
+                .setSegment(split.segment())
+                .setFromOffset(subscription.nextArrival)
+                .setCreditBytes(subscription.window);
+        split.end().ifPresent(subscribe::setEndOffset);
+        for (int column : subscription.columns) {
+            subscribe.addColumns(column);
+        }
+        call.subscribe(subscribe.build());
+    }
+
+    private long windowBytes() {
+        return Math.max(MIN_WINDOW_BYTES, Math.min(MAX_WINDOW_BYTES, budgetBytes / subscriptions.size()));
+    }
+
+    private void throwFailure() throws IOException {
+        if (failure instanceof NonRecoverableSourceException) {
+            throw new NonRecoverableSourceException(failure.getMessage(), failure);
+        }
+        if (failure != null) {
+            throw new IOException(failure.getMessage(), failure);
+        }
+    }
+
+    // ---- any thread
+
+    /** Ends a waiting {@link #await}, or the next one. */
+    void wakeUp() {
+        locked(() -> wokenUp = true);
+    }
+
+    /** The last rows of a block are emitted: its memory is free, the gateway may send more. */
+    void release(BlockSlice<T> slice) {
+        locked(() -> {
+            Subscription<T> subscription = slice.subscription();
+            free(subscription, slice.events());
+            returnCredit(subscription, slice.events());
+            askForMore();
+        });
+    }
+
+    private void free(Subscription<T> subscription, Events events) {
+        long cost = Subscription.cost(events);
+        subscription.held -= cost;
+        if (!subscription.paused) {
+            heldActive -= cost;
+        }
+    }
+
+    private void returnCredit(Subscription<T> subscription, Events events) {
+        if (call == null || subscription.id != events.getSubscription()) {
+            return;
+        }
+        subscription.window -= events.getBlock().getData().size();
+        long target = windowBytes();
+        long more = target - subscription.window;
+        // A quarter at once: small blocks don't cost a message each, and what is left still lets a block through.
+        if (more * 4 >= target) {
+            call.credit(subscription.id, more);
+            subscription.window = target;
+        }
+    }
+
+    private void askForMore() {
+        if (call != null && messagesOwed > 0 && heldActive < budgetBytes) {
+            call.request(messagesOwed);
+            messagesOwed = 0;
+        }
+    }
+
+    /** Ends the call. */
+    void close() {
+        locked(() -> {
+            closed = true;
+            if (call != null) {
+                call.close();
+                call = null;
+            }
+        });
+    }
+
+    private void locked(Runnable change) {
+        lock.lock();
+        try {
+            change.run();
+            changed.signalAll();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    // ---- the connection's thread
+
+    /** What arrives on one call; nothing once another call has taken its place. */
+    private final class CallListener implements ReadStream.Listener {
+        @Override
+        public void onEvents(Events events) {
+            onMessage(() -> {
+                messagesOwed++;
+                Subscription<T> subscription = byId.get(events.getSubscription());
+                if (subscription != null && !subscription.complete) {
+                    arrived(subscription, events);
+                }
+            });
+        }
+
+        @Override
+        public void onTail(Tail tail) {
+            onMessage(() -> {
+                messagesOwed++;
+                Subscription<T> subscription = byId.get(tail.getSubscription());
+                if (subscription != null) {
+                    subscription.progress.reaches(tail.getNextOffset());
+                }
+            });
+        }
+
+        @Override
+        public void onEnd(End end) {
+            onMessage(() -> {
+                messagesOwed++;
+                Subscription<T> subscription = byId.remove(end.getSubscription());
+                if (subscription != null && !subscription.complete) {
+                    ended(subscription, end);
+                }
+            });
+        }
+
+        @Override
+        public void onClosed(@Nullable SluiceException cause) {
+            locked(() -> {
+                if (listener == this && !closed) {
+                    lost(cause);
+                }
+            });
+        }
+
+        private void onMessage(Runnable message) {
+            locked(() -> {
+                if (listener == this && !closed) {
+                    reconnection.succeeded();
+                    message.run();
+                    askForMore();
+                }
+            });
+        }
+    }
+
+    private void arrived(Subscription<T> subscription, Events events) {
+        long first = events.getBaseOffset();
+        long next = first + events.getBlock().getRows();
+        subscription.failed = false;
+        subscription.progress.reaches(events.getNextOffset());
+        if (first > subscription.nextArrival) {
+            failure = new IOException("the gateway at " + client.endpoint() + " sent offset " + first + " of " + subscription.splitId()
+                    + " where offset " + subscription.nextArrival + " was due; the reader refuses to skip events");
+            return;
+        }
+        if (next <= subscription.nextArrival) {
+            returnCredit(subscription, events);
+            return;
+        }
+        subscription.arrived.add(events);
+        subscription.nextArrival = Math.min(next, subscription.split().end().orElse(Long.MAX_VALUE));
+        subscription.complete = subscription.split().end().isPresent() && subscription.nextArrival >= subscription.split().end().getAsLong();
+        long cost = Subscription.cost(events);
+        subscription.held += cost;
+        if (!subscription.paused) {
+            heldActive += cost;
+        }
+    }
+
+    private void ended(Subscription<T> subscription, End end) {
+        subscription.id = -1;
+        if (end.getWhyCase() != End.WhyCase.ERROR) {
+            subscription.complete = true;
+            return;
+        }
+        ErrorDetail error = end.getError();
+        if (error.getClass_() == ErrorClass.RETRIABLE) {
+            long now = System.nanoTime();
+            if (!reconnection.failed(now)) {
+                failure = unreachable(end.getMessage(), null);
+            }
+            subscription.failed = true;
+            subscription.retryAt = now + reconnection.delay(now);
+            return;
+        }
+        failure = SubscriptionFailures.describe(subscription.split(), subscription.nextArrival, error, end.getMessage());
+    }
+
+    private void lost(@Nullable SluiceException cause) {
+        call = null;
+        listener = null;
+        byId.clear();
+        subscriptions.values().forEach(subscription -> subscription.id = -1);
+        String why = cause == null ? "the call ended" : cause.getMessage();
+        if (cause != null && !cause.retriable()) {
+            failure = cause;
+        } else if (!reconnection.failed(System.nanoTime())) {
+            failure = unreachable(why, cause);
+        } else {
+            LOG.info("Reading from the gateway at {} was interrupted ({}); trying again", client.endpoint(), why);
+        }
+    }
+
+    private IOException unreachable(String why, @Nullable Throwable cause) {
+        return new IOException("the gateway at " + client.endpoint() + " could not be read from for " + reconnectTimeout.toSeconds()
+                + " s (" + why + "): check that it runs and can be reached from the TaskManagers", cause);
+    }
+}
