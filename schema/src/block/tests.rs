@@ -1,0 +1,1 @@
+//! Blocks round-trip; bytes that lie are refused.
