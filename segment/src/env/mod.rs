@@ -12,6 +12,7 @@ mod disk;
 mod executor;
 mod mem_disk;
 mod os_disk;
+mod publish;
 mod rng;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ pub use disk::{Disk, Entry, File, OpenMode};
 pub use executor::{Executor, ExecutorExt, Task, Threads, WorkLost};
 pub use mem_disk::{CallKind, MemDisk};
 pub use os_disk::OsDisk;
+pub use publish::{publish, remove_if_there, replace};
 pub use rng::{Rng, SeededRng, SystemRng};
 
 /// The four of them together; cheap to clone.
