@@ -6,3 +6,4 @@ pub mod cache;
 pub mod format;
 pub mod lock;
 pub mod snapshot;
+pub mod store;

@@ -93,9 +93,9 @@ impl<'a> Draft<'a> {
         }
         Ok(())
     }
-    /// Whether nothing changed.
-    pub fn is_empty(&self) -> bool {
-        self.changes.is_empty()
+    /// Adds encoded changes; later ones win.
+    pub fn extend(&mut self, changes: Vec<Change>) {
+        self.changes.extend(changes);
     }
     /// The changes, ascending by key, one per key.
     pub fn into_changes(self) -> Vec<Change> {

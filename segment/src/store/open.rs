@@ -1,0 +1,267 @@
+//! Opening a data directory: lock, format, index, log, and what a crash left undone.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, RwLock, atomic::AtomicU64, mpsc},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use sluice_schema::{
+    ids::{ClusterId, TimelineId},
+    types::bytes_schema,
+};
+use sluice_txn::{
+    key::Key,
+    ledger::{self, Change, Draft, Index, MemoryIndex, Overlay, SledIndex, View},
+    protocol::streams::found_cluster,
+};
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use super::{
+    EmbeddedStore, OnFatal, Options, Shared, maintain,
+    sequencer::{Sequencer, decode_facts},
+    visible::Visible,
+};
+use crate::{
+    cache::BlockCache,
+    env::Env,
+    format,
+    lock::DirLock,
+    log::{Log, LogOptions, Lsn, OpenError, Recovery},
+    snapshot::{self, Snapshot},
+};
+
+/// How long another process may take to give the directory free.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+/// Changes of replayed frames are handed to the index in batches of this many.
+const REPLAY_BATCH: usize = 20_000;
+
+/// Which index to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IndexKind {
+    /// sled, below the data directory.
+    Sled,
+    /// In memory, for tests and simulation: every start replays the log.
+    Memory,
+}
+
+/// An open store and how it was found.
+pub struct Opened {
+    /// The store.
+    pub store: EmbeddedStore,
+    /// What the log's recovery did.
+    pub recovery: Recovery,
+    /// Whether the index was missing, damaged or behind the snapshot, and was built again.
+    pub index_rebuilt: bool,
+    /// Holds the directory until dropped, after the store was closed.
+    pub lock: Option<DirLock>,
+}
+
+/// Why a data directory cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another process has it.
+    #[error(transparent)]
+    Locked(#[from] crate::lock::LockError),
+    /// Its format is not ours.
+    #[error(transparent)]
+    Format(#[from] crate::format::FormatError),
+    /// Its log cannot be opened.
+    #[error(transparent)]
+    Log(#[from] OpenError),
+    /// Its snapshots cannot be read.
+    #[error(transparent)]
+    Snapshot(#[from] crate::snapshot::SnapshotError),
+    /// Its ledger cannot be read.
+    #[error(transparent)]
+    Ledger(#[from] ledger::Error),
+    /// A file operation failed.
+    #[error("can't {action} {}: {source}", .path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The store could not write its first entry.
+    #[error(transparent)]
+    Store(#[from] super::Error),
+}
+
+/// The folder of the log below a data directory.
+pub(super) fn log_folder(folder: &Path) -> PathBuf {
+    folder.join("log")
+}
+
+/// The folder of snapshots below a data directory.
+pub(super) fn snapshot_folder(folder: &Path) -> PathBuf {
+    folder.join("snapshots")
+}
+
+fn index_folder(folder: &Path) -> PathBuf {
+    folder.join("index")
+}
+
+/// Throws the index away; the next start builds it again from snapshot and log. The directory must not be in use.
+pub fn rebuild_index(folder: &Path) -> Result<(), Error> {
+    let _lock = DirLock::acquire(folder, LOCK_WAIT)?;
+    remove_index(folder)
+}
+
+fn remove_index(folder: &Path) -> Result<(), Error> {
+    let path = index_folder(folder);
+    match std::fs::remove_dir_all(&path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::Io { action: "remove", path, source })
+        }
+        _ => Ok(()),
+    }
+}
+
+impl EmbeddedStore {
+    /// Opens a data directory, or makes one, and brings everything durable back.
+    ///
+    /// Returns when the store takes commands. Blocks the thread meanwhile.
+    pub fn open(
+        folder: &Path,
+        env: Env,
+        options: Options,
+        kind: IndexKind,
+        on_fatal: OnFatal,
+    ) -> Result<Opened, Error> {
+        let disk = Arc::clone(&env.disk);
+        disk.create_dir_all(folder).map_err(|source| Error::Io { action: "make", path: folder.into(), source })?;
+        let lock = match kind {
+            IndexKind::Sled => Some(DirLock::acquire(folder, LOCK_WAIT)?),
+            IndexKind::Memory => None,
+        };
+        format::check_or_create(&*disk, folder)?;
+        let newest = snapshot::latest(&*disk, &snapshot_folder(folder))?;
+        for refused in &newest.refused {
+            tracing::warn!(error = %refused, "a snapshot is damaged; an older one is used");
+        }
+        let newest = newest.snapshot;
+        let snapshot_lsn = newest.as_ref().map_or(Lsn(0), |snapshot| snapshot.lsn);
+        let (index, index_rebuilt) = open_index(folder, &env, kind, newest.as_ref())?;
+
+        let mut frames: Vec<(Lsn, Bytes)> = Vec::new();
+        let log_options = LogOptions {
+            file_bytes_target: options.log_file_bytes,
+            rng: Arc::clone(&env.rng),
+            ..LogOptions::default()
+        };
+        let after = Lsn(index.applied()).max(snapshot_lsn);
+        // Frames reach the index only after the log says that they are durable.
+        let (log, recovery) = Log::open(disk, &log_folder(folder), log_options, after, &mut |frame| {
+            frames.push((frame.lsn, frame.facts));
+            Ok(())
+        })?;
+        replay(&*index, frames)?;
+
+        let (queue, messages) = mpsc::channel();
+        let last_commit = if index.get(&Key::Cluster.encode())?.is_some() { super::last_commit(&*index)? } else { 0 };
+        let shared = Arc::new(Shared {
+            folder: folder.into(),
+            index,
+            applying: RwLock::new(()),
+            reader: log.reader(),
+            cache: BlockCache::new(options.cache_bytes),
+            visible: Visible::new(last_commit),
+            queue: Mutex::new(queue),
+            room: Arc::new(Semaphore::new(options.queue_bytes as usize)),
+            durable_lsn: AtomicU64::new(log.durable_lsn().0),
+            log_bytes: AtomicU64::new(log.files().iter().map(|file| file.bytes).sum()),
+            maintenance: Mutex::new(maintain::State::new(snapshot_lsn)),
+            options,
+            env,
+        });
+        let sequencer = Sequencer {
+            shared: Arc::clone(&shared),
+            log,
+            queue: messages,
+            overlay: Overlay::default(),
+            waiting: Vec::new(),
+            on_fatal: Some(on_fatal),
+        };
+        let spawned = shared.env.executor.spawn("sluice-sequencer", Box::new(move || sequencer.run()));
+        spawned.map_err(|source| Error::Io { action: "start the sequencer of", path: folder.into(), source })?;
+        Ok(Opened { store: Self { shared }, recovery, index_rebuilt, lock })
+    }
+
+    /// Makes the records of a new store, once.
+    pub async fn found(&self) -> Result<(), super::Error> {
+        let (cluster, timeline) = (self.shared.env.rng.next_u128(), self.shared.env.rng.next_u128());
+        self.execute(Vec::new(), super::Wait::Durable, move |draft: &mut Draft<'_>, _, _| {
+            if draft.get(&Key::Cluster.encode())?.is_none() {
+                let (cluster, timeline) =
+                    (ClusterId::new(Uuid::from_u128(cluster)), TimelineId::new(Uuid::from_u128(timeline)));
+                found_cluster(draft, cluster, timeline, (&bytes_schema()).into());
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// Opens the index, or builds it from the snapshot when it is missing, damaged or behind it; answers whether it was built.
+fn open_index(
+    folder: &Path,
+    env: &Env,
+    kind: IndexKind,
+    newest: Option<&Snapshot>,
+) -> Result<(Box<dyn Index>, bool), Error> {
+    let wanted = newest.map_or(0, |snapshot| snapshot.lsn.0);
+    if kind == IndexKind::Sled {
+        match SledIndex::open(&index_folder(folder)) {
+            Ok(index) if index.applied() > 0 && index.applied() >= wanted => return Ok((Box::new(index), false)),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "the index cannot be opened and is built again"),
+        }
+        remove_index(folder)?;
+    }
+    let index: Box<dyn Index> = match kind {
+        IndexKind::Sled => Box::new(SledIndex::open(&index_folder(folder))?),
+        IndexKind::Memory => Box::new(MemoryIndex::default()),
+    };
+    if let Some(snapshot) = newest {
+        load_snapshot(env, snapshot, &*index)?;
+    }
+    Ok((index, true))
+}
+
+pub(super) fn load_snapshot(env: &Env, snapshot: &Snapshot, index: &dyn Index) -> Result<(), Error> {
+    let mut batch: Vec<Change> = Vec::new();
+    snapshot::read(&*env.disk, snapshot, &mut |key, value| {
+        batch.push((key.to_vec(), Some(Bytes::copy_from_slice(value))));
+        if batch.len() >= REPLAY_BATCH {
+            // Not the snapshot's number yet: a crash now must not leave a partial index that looks whole.
+            index.apply(0, &std::mem::take(&mut batch))?;
+        }
+        Ok(())
+    })?;
+    index.apply(snapshot.lsn.0, &batch)?;
+    Ok(())
+}
+
+/// Hands replayed frames to the index, in order.
+pub(super) fn replay(index: &dyn Index, frames: Vec<(Lsn, Bytes)>) -> Result<(), Error> {
+    let mut batch: Vec<Change> = Vec::new();
+    let mut last = Lsn(index.applied());
+    for (lsn, facts) in frames {
+        let changes = decode_facts(facts)
+            .map_err(|error| ledger::Error::Damaged { key: format!("log frame {lsn}"), message: error.to_string() })?;
+        batch.extend(changes);
+        last = lsn;
+        if batch.len() >= REPLAY_BATCH {
+            index.apply(last.0, &std::mem::take(&mut batch))?;
+        }
+    }
+    if last.0 > index.applied() || !batch.is_empty() {
+        index.apply(last.0, &batch)?;
+    }
+    Ok(())
+}
