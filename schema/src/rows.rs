@@ -137,3 +137,78 @@ fn row_bytes(row: &Row) -> usize {
     let headers = row.headers.iter().map(|(name, value)| name.len() + value.len() + HEADER_OVERHEAD_BYTES);
     row.key.as_ref().map_or(0, bytes::Bytes::len) + row.value.len() + headers.sum::<usize>()
 }
+
+#[cfg(test)]
+mod tests {
+    //! Rows come back from their block as they went in; limits hold before anything is added.
+    use std::collections::HashMap;
+
+    use arrow::array::{Array as _, AsArray as _};
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{block::decode, types::BYTES_EVENT_TIME};
+
+    fn row(key: Option<&str>, value: &str, event_time_ms: Option<i64>, headers: &[(&str, &str)]) -> Row {
+        let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
+        let headers: HashMap<String, Bytes> = headers.iter().map(|(n, v)| (n.to_string(), bytes(v))).collect();
+        Row { key: key.map(bytes), value: bytes(value), event_time_ms, headers }
+    }
+
+    fn encode(rows: &[Row]) -> Encoded {
+        let mut encoder = RowsEncoder::new();
+        rows.iter().for_each(|row| encoder.push(row).unwrap());
+        let bound = encoder.size_bytes();
+        let encoded = encoder.finish().unwrap().unwrap();
+        assert!(encoded.data.len() <= bound, "{} bytes, {bound} were announced", encoded.data.len());
+        assert_eq!(encoder.finish().unwrap(), None);
+        encoded
+    }
+
+    #[test]
+    fn rows_come_back_as_they_went_in() {
+        let rows = [
+            row(Some("k"), "v", Some(-5), &[("b", "2"), ("a", "1")]),
+            row(None, "", None, &[]),
+            row(Some(""), "long value", Some(7), &[("a", "")]),
+        ];
+        let block = encode(&rows);
+        let schema = bytes_schema();
+        let wire = block.clone().into_wire(crate::ids::SchemaId::BYTES);
+        block::validate(&schema, &wire.columns, wire.rows, wire.crc32c, &wire.data).unwrap();
+        let batch = decode(&schema, &block.columns, block.rows, block.data).unwrap();
+        let (keys, values) = (batch.column(0).as_binary::<i32>(), batch.column(1).as_binary::<i32>());
+        assert_eq!(keys.iter().collect::<Vec<_>>(), [Some(&b"k"[..]), None, Some(&b""[..])]);
+        assert_eq!(values.iter().flatten().collect::<Vec<_>>(), [&b"v"[..], b"", b"long value"]);
+        let times = batch.column(BYTES_EVENT_TIME).as_primitive::<arrow::datatypes::TimestampMillisecondType>();
+        assert_eq!(times.iter().collect::<Vec<_>>(), [Some(-5), None, Some(7)]);
+        let headers = batch.column(BYTES_HEADERS).as_map();
+        assert!(headers.is_null(1));
+        let first = headers.value(0);
+        assert_eq!(first.column(0).as_string::<i32>().iter().flatten().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(first.column(1).as_binary::<i32>().value(1), b"2");
+        assert_eq!(headers.value(2).len(), 1);
+    }
+
+    #[test]
+    fn columns_nobody_used_are_left_out() {
+        let block = encode(&[row(None, "v", None, &[]), row(None, "w", None, &[])]);
+        assert_eq!(block.columns, [1]);
+        assert_eq!(decode(&bytes_schema(), &[1], 2, block.data).unwrap().column(0).null_count(), 2);
+    }
+
+    #[test]
+    fn limits_hold_before_anything_is_added() {
+        let mut encoder = RowsEncoder::new();
+        let huge = row(None, &"x".repeat(EVENT_BYTES_MAX + 1), None, &[]);
+        let error = encoder.push(&huge).unwrap_err().to_string();
+        assert_eq!(error, "size of an event in bytes is 4194305, at most 4194304 is allowed");
+        let half = row(None, &"x".repeat(EVENT_BYTES_MAX), None, &[]);
+        encoder.push(&half).unwrap();
+        assert!(!encoder.fits(&half));
+        assert!(matches!(encoder.push(&half), Err(BlockError::TooLarge { .. })));
+        let block = encoder.finish().unwrap().unwrap();
+        assert_eq!(block.rows, 1);
+        assert!(block.data.len() <= BLOCK_BYTES_MAX);
+    }
+}

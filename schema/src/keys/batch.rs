@@ -161,3 +161,53 @@ impl<T: ByteArrayType<Offset = i32>> Column for Variable<'_, T> {
         canonical.extend_from_slice(value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! Rows go where their hash belongs, in their order, none is lost; what cannot be routed is refused.
+    use super::*;
+    use crate::{
+        keys::segment_of,
+        testing::{any_flat_schema, batch},
+        types::bytes_schema,
+    };
+    use arrow::compute::concat_batches;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn split_keeps_every_row_once_and_in_order(
+            schema in any_flat_schema(), rows in 0usize..60, seed: u64, n in 1u32..9, from in 0usize..20,
+        ) {
+            let batch = batch(&schema, rows, seed);
+            // A slice: hashes must not see what lies before it.
+            let batch = batch.slice(from.min(rows), rows - from.min(rows));
+            let columns: Vec<usize> = (0..schema.fields().len()).collect();
+            let ranges = KeyRange::split_evenly(n);
+            let owners = route(&batch, &columns, &ranges).unwrap();
+            let hashes = hashes(&batch, &columns).unwrap();
+            let even: Vec<u32> = hashes.iter().map(|hash| segment_of(*hash, n)).collect();
+            prop_assert_eq!(&owners, &even);
+
+            let parts = split(&batch, &columns, &ranges).unwrap();
+            for (owner, part) in &parts {
+                let rows: Vec<_> = owners.iter().enumerate().filter(|(_, o)| *o == owner).map(|(i, _)| i).collect();
+                let expected: Vec<_> = rows.iter().map(|row| batch.slice(*row, 1)).collect();
+                prop_assert_eq!(part, &concat_batches(&batch.schema(), &expected).unwrap());
+            }
+            prop_assert_eq!(parts.iter().map(|(_, part)| part.num_rows()).sum::<usize>(), batch.num_rows());
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_routed_is_refused() {
+        let batch = batch(&bytes_schema(), 3, 1);
+        let refused = |columns: &[usize], ranges: &[KeyRange]| route(&batch, columns, ranges).unwrap_err().to_string();
+        assert!(refused(&[3], &[KeyRange::FULL]).contains("whose values cannot choose a segment"));
+        assert!(refused(&[9], &[KeyRange::FULL]).contains("column 10 is not in the batch"));
+        let gap = [KeyRange::new(0, 5).unwrap(), KeyRange::new(6, 0).unwrap()];
+        for ranges in [&[][..], &gap[..], &gap[..1], &gap[1..]] {
+            assert!(refused(&[0], ranges).contains("do not cover the key space"));
+        }
+    }
+}
