@@ -2,7 +2,6 @@ package io.sluice.flink.source.reader;
 
 import io.sluice.flink.data.BytesBlockReader;
 import io.sluice.flink.data.SchemaMapping;
-import io.sluice.proto.gateway.v1.Block;
 import io.sluice.proto.gateway.v1.Schema;
 import java.io.IOException;
 import java.util.Objects;
@@ -45,8 +44,8 @@ public final class BytesEventDecoder<T> implements EventDecoder<T> {
 
     @Override
     public Blocks<T> forSchema(long schemaId, Schema schema) {
-        BytesBlockReader reader = new BytesBlockReader();
-        return block -> new BytesRows<>(reader.open(block), deserializer);
+        // A reader of its own for each block: several are open at a time.
+        return block -> new BytesRows<>(new BytesBlockReader().open(block), deserializer);
     }
 
     @Override

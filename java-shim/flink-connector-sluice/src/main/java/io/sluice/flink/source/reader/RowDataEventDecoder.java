@@ -68,9 +68,9 @@ public final class RowDataEventDecoder implements EventDecoder<RowData> {
 
     @Override
     public Blocks<RowData> forSchema(long schemaId, Schema schema) {
-        BlockReader reader = new BlockReader(SchemaMapping.fromProto(schema), projection);
-        List<EventMetadata> wanted = metadata;
-        return block -> new TypedRows(reader.open(block), wanted);
+        RowType columns = SchemaMapping.fromProto(schema);
+        // A reader of its own for each block: several are open at a time.
+        return block -> new TypedRows(new BlockReader(columns, projection).open(block), metadata);
     }
 
     @Override

@@ -1,0 +1,31 @@
+package io.sluice.flink.tests;
+
+import io.sluice.flink.data.RoutingKey;
+import java.nio.charset.StandardCharsets;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+
+/** Routing keys by the segment they belong to, in evenly split streams. */
+final class SegmentKeys {
+    private static final Map<String, byte[]> FOUND = new ConcurrentHashMap<>();
+
+    private SegmentKeys() {}
+
+    static byte[] keyOf(int segments, int segment) {
+        return FOUND.computeIfAbsent(segments + "/" + segment, any -> search(segments, segment));
+    }
+
+    private static byte[] search(int segments, int segment) {
+        for (int i = 0; ; i++) {
+            byte[] key = ("key-" + i).getBytes(StandardCharsets.UTF_8);
+            long hash = RoutingKey.hashOfBytesKey(key);
+            if (unsignedMultiplyHigh(hash, segments) == segment) {
+                return key;
+            }
+        }
+    }
+
+    private static long unsignedMultiplyHigh(long hash, long n) {
+        return Math.multiplyHigh(hash, n) + (hash < 0 ? n : 0);
+    }
+}
