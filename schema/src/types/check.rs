@@ -78,15 +78,15 @@ fn parameters(kind: &Kind) -> Result<(), String> {
                 return Err(format!("DECIMAL has scale {scale}, 0 to its precision {precision} is allowed"));
             }
         }
-        Kind::Char(length) | Kind::VarChar(length) | Kind::Binary(length) | Kind::VarBinary(length) => {
-            if !(1..=TYPE_LENGTH_MAX).contains(&length) {
-                return Err(format!("length {length} is not allowed, 1 to {TYPE_LENGTH_MAX} is"));
-            }
+        Kind::Char(length) | Kind::VarChar(length) | Kind::Binary(length) | Kind::VarBinary(length)
+            if !(1..=TYPE_LENGTH_MAX).contains(&length) =>
+        {
+            return Err(format!("length {length} is not allowed, 1 to {TYPE_LENGTH_MAX} is"));
         }
-        Kind::Time(precision) | Kind::Timestamp(precision) | Kind::TimestampLtz(precision) => {
-            if precision > TIME_PRECISION_MAX {
-                return Err(format!("precision {precision} is not allowed, 0 to {TIME_PRECISION_MAX} is"));
-            }
+        Kind::Time(precision) | Kind::Timestamp(precision) | Kind::TimestampLtz(precision)
+            if precision > TIME_PRECISION_MAX =>
+        {
+            return Err(format!("precision {precision} is not allowed, 0 to {TIME_PRECISION_MAX} is"));
         }
         Kind::Row(ref fields) if fields.is_empty() => return Err("ROW has no fields, at least one is needed".into()),
         _ => {}
