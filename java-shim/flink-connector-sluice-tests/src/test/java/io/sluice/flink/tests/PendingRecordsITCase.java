@@ -1,0 +1,86 @@
+package io.sluice.flink.tests;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.sluice.flink.source.SluiceSource;
+import java.time.Duration;
+import java.util.List;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import org.apache.flink.api.common.eventtime.WatermarkStrategy;
+import org.apache.flink.api.common.serialization.SimpleStringSchema;
+import org.apache.flink.core.execution.JobClient;
+import org.apache.flink.metrics.Gauge;
+import org.apache.flink.metrics.Metric;
+import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
+import org.apache.flink.streaming.api.functions.sink.v2.DiscardingSink;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+
+/** The gauge that autoscalers go by: right within 1 % while the source is held back, while the stream grows, and at the tail. */
+@Tag("slow")
+class PendingRecordsITCase {
+    private static final Duration TIMEOUT = Duration.ofSeconds(30);
+
+    @Test
+    void pendingRecordsIsRightAtThreeMoments() throws Exception {
+        try (GatewayProcess gateway = GatewayProcess.start();
+                TestStreams streams = new TestStreams(gateway);
+                Cluster cluster = Cluster.start(1, 2)) {
+            streams.create("pending/in", 3);
+            List<String> lines = IntStream.range(0, 20_000).mapToObj(i -> "line " + i).collect(Collectors.toList());
+            streams.append("pending/in", 0, lines, 1_000);
+            streams.append("pending/in", 1, lines, 1_000);
+            StreamExecutionEnvironment env = Cluster.environment(2, Duration.ofSeconds(1), 0);
+            SluiceSource<String> source = SluiceSource.forBytes(new SimpleStringSchema())
+                    .setEndpoint(gateway.endpoint())
+                    .setStream("pending/in")
+                    .setRateLimit(4_000)
+                    .build();
+            env.fromSource(source, WatermarkStrategy.noWatermarks(), "pending").sinkTo(new DiscardingSink<>());
+            JobClient job = env.executeAsync("pending");
+            Cluster.await("the first events", TIMEOUT, () -> emitted(cluster, job) > 1_000);
+            assertRight(cluster, job, 40_000, "held back");
+
+            // Nothing of this is sent to the readers for seconds, so the end must come from elsewhere.
+            streams.append("pending/in", 2, lines, 1_000);
+            streams.append("pending/in", 0, lines.subList(0, 10_000), 1_000);
+            Cluster.await("the new end", Duration.ofSeconds(6), () -> pending(cluster, job) + emitted(cluster, job) > 69_500);
+            assertRight(cluster, job, 70_000, "after the stream grew");
+
+            Cluster.await("the tail", Duration.ofSeconds(60), () -> emitted(cluster, job) == 70_000);
+            Cluster.await("nothing pending", TIMEOUT, () -> pending(cluster, job) == 0);
+            Cluster.cancel(job);
+        }
+    }
+
+    private static void assertRight(Cluster cluster, JobClient job, long committed, String when) {
+        long before = emitted(cluster, job);
+        long pending = pending(cluster, job);
+        long after = emitted(cluster, job);
+        long tolerance = committed / 100;
+        assertThat(pending).as(when).isBetween(committed - after - tolerance, committed - before + tolerance);
+    }
+
+    private static long pending(Cluster cluster, JobClient job) {
+        return sum(cluster, job, "pendingRecords");
+    }
+
+    private static long emitted(Cluster cluster, JobClient job) {
+        return sum(cluster, job, "numRecordsOut");
+    }
+
+    private static long sum(Cluster cluster, JobClient job, String name) {
+        return cluster.metrics.findOperatorMetricGroups(job.getJobID(), "Source: pending").stream()
+                .map(group -> cluster.metrics.getMetricsByGroup(group).get(name))
+                .filter(metric -> metric != null)
+                .mapToLong(PendingRecordsITCase::value)
+                .sum();
+    }
+
+    private static long value(Metric metric) {
+        return metric instanceof Gauge
+                ? ((Number) ((Gauge<?>) metric).getValue()).longValue()
+                : ((org.apache.flink.metrics.Counter) metric).getCount();
+    }
+}
