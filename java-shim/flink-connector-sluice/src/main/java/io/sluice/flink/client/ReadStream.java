@@ -1,7 +1,7 @@
 package io.sluice.flink.client;
 
 import io.grpc.CallOptions;
-import io.grpc.Channel;
+import io.grpc.ManagedChannel;
 import io.grpc.ClientCall;
 import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
@@ -59,16 +59,26 @@ public final class ReadStream implements AutoCloseable {
                     .build();
 
     private final Object lock = new Object();
+    private final ManagedChannel channel;
     private final ClientCall<ReadRequest, ReadResponse> call;
     private final String endpoint;
     private boolean closed;
 
-    ReadStream(Channel channel, String endpoint, Listener listener) {
+    /** Takes over the channel. */
+    ReadStream(ManagedChannel channel, String endpoint, Listener listener, int messages) {
+        this.channel = channel;
         this.endpoint = endpoint;
         this.call = channel.newCall(READ, CallOptions.DEFAULT);
         call.start(new Answers(listener), new Metadata());
-        // Credit in bytes bounds what is under way; counting messages as well would only add a round trip.
-        call.request(Integer.MAX_VALUE);
+        call.request(messages);
+    }
+
+    /**
+     * Asks for more messages. Credit in bytes shares the memory among subscriptions; this bounds it, whatever their number:
+     * nothing is taken off the connection that was not asked for.
+     */
+    public void request(int messages) {
+        call.request(messages);
     }
 
     /** Starts reading a segment. */
@@ -148,6 +158,7 @@ public final class ReadStream implements AutoCloseable {
                 closed = true;
             }
             Status why = status.isOk() ? Status.UNAVAILABLE.withDescription("the gateway ended the call") : status;
+            channel.shutdown();
             listener.onClosed(mine ? null : Errors.of(why, trailers, "Reader/Read", endpoint));
         }
     }

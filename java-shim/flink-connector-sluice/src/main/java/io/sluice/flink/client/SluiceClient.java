@@ -46,6 +46,7 @@ public final class SluiceClient implements AutoCloseable {
     private static final Map<String, SluiceClient> SHARED = new HashMap<>();
 
     private final String endpoint;
+    private final URI address;
     private final ManagedChannel control;
     private final ManagedChannel[] data = new ManagedChannel[DATA_CHANNELS];
     private final AtomicInteger nextData = new AtomicInteger();
@@ -55,6 +56,7 @@ public final class SluiceClient implements AutoCloseable {
 
     private SluiceClient(String endpoint, URI address) {
         this.endpoint = endpoint;
+        this.address = address;
         this.control = channel(address);
         for (int i = 0; i < DATA_CHANNELS; i++) {
             data[i] = channel(address);
@@ -191,9 +193,14 @@ public final class SluiceClient implements AutoCloseable {
         return future;
     }
 
-    /** Starts a read call on a data channel; see {@link ReadStream}. */
-    public ReadStream read(ReadStream.Listener listener) {
-        return new ReadStream(nextDataChannel(), endpoint, listener);
+    /**
+     * Starts a read call; see {@link ReadStream}. It has a connection of its own: one that is not asked for more messages
+     * fills its connection's window, and must not hold up the acknowledgements of appends.
+     *
+     * @param messages how many messages may arrive before {@link ReadStream#request} asks for more
+     */
+    public ReadStream read(ReadStream.Listener listener, int messages) {
+        return new ReadStream(channel(address), endpoint, listener, messages);
     }
 
     /** The data channels take turns. */

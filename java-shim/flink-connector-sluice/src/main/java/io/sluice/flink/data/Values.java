@@ -40,14 +40,12 @@ final class Values {
             return millis;
         }
         try {
-            if (precision <= 6) {
-                return Math.addExact(Math.multiplyExact(millis, 1000L), value.getNanoOfMillisecond() / 1000);
-            }
-            // One second is kept apart: the smallest value's seconds alone would overflow, the value itself does not.
-            long nanos = value.getNanoOfMillisecond();
+            long perMilli = precision <= 6 ? 1_000L : 1_000_000L;
+            long rest = value.getNanoOfMillisecond() / (1_000_000L / perMilli);
+            // One millisecond is kept apart: the smallest value's milliseconds alone would overflow, the value itself does not.
             return millis >= 0
-                    ? Math.addExact(Math.multiplyExact(millis, 1_000_000L), nanos)
-                    : Math.addExact(Math.multiplyExact(millis + 1, 1_000_000L), nanos - 1_000_000L);
+                    ? Math.addExact(Math.multiplyExact(millis, perMilli), rest)
+                    : Math.addExact(Math.multiplyExact(millis + 1, perMilli), rest - perMilli);
         } catch (ArithmeticException e) {
             throw new InvalidRowException(
                     path,
