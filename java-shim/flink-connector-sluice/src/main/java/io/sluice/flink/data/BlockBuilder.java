@@ -12,7 +12,7 @@ import java.util.Arrays;
  * <p>A row that is refused ({@link InvalidRowException}) leaves the builder unusable: its job fails.
  */
 @Internal
-public final class BlockBuilder {
+public final class BlockBuilder implements BlockCollector {
 
     private final long schemaId;
     private final ColumnWriter[] columns;
@@ -44,12 +44,12 @@ public final class BlockBuilder {
         rows++;
     }
 
-    /** Rows collected. */
+    @Override
     public int rows() {
         return rows;
     }
 
-    /** Bytes collected, near the size of the finished block. */
+    @Override
     public int bytes() {
         int bytes = 0;
         for (ColumnWriter column : columns) {
@@ -58,7 +58,7 @@ public final class BlockBuilder {
         return bytes;
     }
 
-    /** The block of everything collected, at least one row; the builder is empty again. */
+    @Override
     public BlockData finish() {
         int[] kept = new int[columns.length];
         int count = 0;

@@ -6,7 +6,7 @@ import java.util.Map;
 
 /** As {@link BlockBuilder}, for the built-in bytes schema. Not thread safe. */
 @Internal
-public final class BytesBlockBuilder {
+public final class BytesBlockBuilder implements BlockCollector {
 
     private static final int UNBOUNDED = Integer.MAX_VALUE;
 
@@ -30,17 +30,17 @@ public final class BytesBlockBuilder {
         block.countRow();
     }
 
-    /** Events collected. */
+    @Override
     public int rows() {
         return block.rows();
     }
 
-    /** Bytes collected, near the size of the finished block. */
+    @Override
     public int bytes() {
         return block.bytes();
     }
 
-    /** The block of everything collected, at least one event; the builder is empty again. */
+    @Override
     public BlockData finish() {
         return block.finish();
     }

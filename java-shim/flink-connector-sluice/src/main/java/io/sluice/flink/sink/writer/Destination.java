@@ -1,0 +1,108 @@
+package io.sluice.flink.sink.writer;
+
+import io.sluice.flink.client.Names;
+import io.sluice.flink.client.Rpc;
+import io.sluice.flink.client.SluiceClient;
+import io.sluice.flink.client.SluiceException;
+import io.sluice.flink.data.SchemaMapping;
+import io.sluice.flink.data.SegmentChooser;
+import io.sluice.flink.sink.SinkSettings;
+import io.sluice.proto.gateway.v1.CreateScopeRequest;
+import io.sluice.proto.gateway.v1.CreateStreamRequest;
+import io.sluice.proto.gateway.v1.ErrorReason;
+import io.sluice.proto.gateway.v1.GetStreamRequest;
+import io.sluice.proto.gateway.v1.StreamConfig;
+import io.sluice.proto.gateway.v1.StreamInfo;
+import io.sluice.proto.gateway.v1.StreamName;
+import io.sluice.proto.gateway.v1.StreamState;
+import org.apache.flink.table.types.logical.RowType;
+
+import java.io.IOException;
+import java.util.List;
+import java.util.Optional;
+
+/** A stream that is written: found or created, and checked against what the sink writes. */
+final class Destination {
+
+    final StreamName name;
+    final long streamId;
+    final long schemaId;
+    final List<String> routingKey;
+    final SegmentChooser segments;
+
+    private Destination(StreamInfo info) {
+        this.name = info.getStream();
+        this.streamId = info.getStreamId();
+        this.schemaId = info.getSchemaId();
+        this.routingKey = List.copyOf(info.getRoutingKeyList());
+        this.segments = new SegmentChooser(info.getSegmentsList());
+    }
+
+    /**
+     * Finds the stream, or creates it if the settings allow that.
+     *
+     * @param rowType the rows to be written; null: events of the bytes schema
+     * @throws IllegalArgumentException if the stream's settings are not what the sink writes
+     */
+    static Destination resolve(SluiceClient client, SinkSettings settings, StreamName name, RowType rowType)
+            throws IOException, InterruptedException {
+        StreamInfo info = getOrCreate(client, settings, name, rowType);
+        check(info, settings, rowType);
+        return new Destination(info);
+    }
+
+    private static StreamInfo getOrCreate(SluiceClient client, SinkSettings settings, StreamName name, RowType rowType)
+            throws SluiceException, InterruptedException {
+        GetStreamRequest get = GetStreamRequest.newBuilder().setStream(name).build();
+        try {
+            return client.call(Rpc.GET_STREAM, get, settings.timeout).getStream();
+        } catch (SluiceException e) {
+            boolean missing = e.reason() == ErrorReason.UNKNOWN_STREAM || e.reason() == ErrorReason.UNKNOWN_SCOPE;
+            if (!missing || !settings.autoCreate) {
+                throw e;
+            }
+        }
+        client.call(
+                Rpc.CREATE_SCOPE,
+                CreateScopeRequest.newBuilder().setRequest(client.nextRequestId()).setScope(name.getScope()).build(),
+                settings.timeout);
+        StreamConfig.Builder config = StreamConfig.newBuilder().setSegments(settings.segments);
+        if (rowType != null) {
+            config.setSchema(SchemaMapping.toProto(rowType));
+        }
+        if (settings.routingKeyFields != null) {
+            config.addAllRoutingKey(settings.routingKeyFields);
+        }
+        config.putAllLabels(settings.labels);
+        CreateStreamRequest create =
+                CreateStreamRequest.newBuilder()
+                        .setRequest(client.nextRequestId())
+                        .setStream(name)
+                        .setConfig(config)
+                        .build();
+        return client.call(Rpc.CREATE_STREAM, create, settings.timeout).getStream();
+    }
+
+    private static void check(StreamInfo info, SinkSettings settings, RowType rowType) {
+        String name = Names.format(info.getStream());
+        if (info.getState() == StreamState.STREAM_SEALED) {
+            throw new IllegalArgumentException("stream " + name + " is sealed and takes no more events");
+        }
+        boolean bytes = info.getSchemaId() == SchemaMapping.BYTES_SCHEMA_ID;
+        if (rowType == null && !bytes) {
+            throw new IllegalArgumentException(
+                    "stream " + name + " has typed columns, but the sink writes bytes; build it with SluiceSink.forRowData");
+        }
+        if (rowType != null) {
+            Optional<String> mismatch = SchemaMapping.mismatch(info.getSchema(), rowType);
+            if (mismatch.isPresent()) {
+                throw new IllegalArgumentException("the sink's columns are not those of stream " + name + ": " + mismatch.get());
+            }
+            if (settings.routingKeyFields != null && !settings.routingKeyFields.equals(info.getRoutingKeyList())) {
+                throw new IllegalArgumentException(
+                        "stream " + name + " is routed by " + info.getRoutingKeyList() + ", the sink says "
+                                + settings.routingKeyFields + "; leave the routing key out to take the stream's");
+            }
+        }
+    }
+}
