@@ -162,6 +162,7 @@ mod tests {
         let encoded = encoder.finish().unwrap().unwrap();
         assert!(encoded.data.len() <= bound, "{} bytes, {bound} were announced", encoded.data.len());
         assert_eq!(encoder.finish().unwrap(), None);
+        assert_eq!(encoder.size_bytes(), RowsEncoder::new().size_bytes());
         encoded
     }
 

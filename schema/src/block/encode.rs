@@ -48,6 +48,15 @@ pub fn encode(schema: &Schema, batch: &RecordBatch) -> Result<Encoded, BlockErro
     Ok(encoded)
 }
 
+/// Makes a block of some columns of stored rows, for a reader that asked for these only: columns that are left out are
+/// not null but not asked for. `columns`: their indices in the schema, ascending, one per column of the batch.
+pub fn encode_columns(schema: &Schema, columns: &[usize], batch: &RecordBatch) -> Result<Encoded, BlockError> {
+    let whole = columns.len() == schema.fields().len();
+    let data = write_batch(batch)?;
+    let columns = if whole { Vec::new() } else { columns.iter().map(|index| *index as u32).collect() };
+    Ok(Encoded { rows: batch.num_rows() as u32, columns, data })
+}
+
 /// As [`encode`], for a batch that is known to fit.
 pub(crate) fn write(schema: &Schema, batch: &RecordBatch) -> Result<Encoded, BlockError> {
     let rows = u32::try_from(batch.num_rows()).unwrap_or(u32::MAX);
@@ -60,17 +69,26 @@ pub(crate) fn write(schema: &Schema, batch: &RecordBatch) -> Result<Encoded, Blo
         // An empty list would mean all columns.
         held.push(0);
     }
-    let mismatch = |error: arrow::error::ArrowError| BlockError::Mismatch(error.to_string());
     let projected = batch.project(&held).map_err(mismatch)?;
-    let options = IpcWriteOptions::try_new(ALIGNMENT, false, MetadataVersion::V5).map_err(mismatch)?;
-    let (_, message) = IpcDataGenerator::default()
-        .encode(&projected, &mut DictionaryTracker::new(true), &options, &mut CompressionContext::default())
-        .map_err(mismatch)?;
-    let data = frame(&message.ipc_message, &message.arrow_data);
-    check_size(rows, data.len())?;
+    let data = write_batch(&projected)?;
     let all = held.len() == schema.fields().len();
     let columns = if all { Vec::new() } else { held.into_iter().map(|index| index as u32).collect() };
     Ok(Encoded { rows, columns, data })
+}
+
+fn mismatch(error: arrow::error::ArrowError) -> BlockError {
+    BlockError::Mismatch(error.to_string())
+}
+
+/// All columns of a batch as one encapsulated message.
+fn write_batch(batch: &RecordBatch) -> Result<Bytes, BlockError> {
+    let options = IpcWriteOptions::try_new(ALIGNMENT, false, MetadataVersion::V5).map_err(mismatch)?;
+    let (_, message) = IpcDataGenerator::default()
+        .encode(batch, &mut DictionaryTracker::new(true), &options, &mut CompressionContext::default())
+        .map_err(mismatch)?;
+    let data = frame(&message.ipc_message, &message.arrow_data);
+    check_size(u32::try_from(batch.num_rows()).unwrap_or(u32::MAX), data.len())?;
+    Ok(data)
 }
 
 fn is_left_out(schema: &Schema, batch: &RecordBatch, index: usize) -> bool {

@@ -31,7 +31,7 @@ use crate::{
 
 pub use decode::{decode, slice};
 pub(crate) use encode::write;
-pub use encode::{Encoded, encode};
+pub use encode::{Encoded, encode, encode_columns};
 
 /// Why a block is refused. Nothing was stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

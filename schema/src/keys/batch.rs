@@ -30,8 +30,12 @@ pub fn route(batch: &RecordBatch, columns: &[usize], ranges: &[KeyRange]) -> Res
     if !covered {
         return Err(SchemaError::RoutingKey("the segments' key ranges do not cover the key space once".into()));
     }
-    let owner = |hash: u64| ranges.partition_point(|range| range.first() <= hash) as u32 - 1;
-    Ok(hashes(batch, columns)?.into_iter().map(owner).collect())
+    Ok(hashes(batch, columns)?.into_iter().map(|hash| owner(ranges, hash)).collect())
+}
+
+/// The index of the range that owns a hash, among ranges that ascend from 0.
+fn owner(ranges: &[KeyRange], hash: u64) -> u32 {
+    ranges.partition_point(|range| range.first() <= hash) as u32 - 1
 }
 
 /// The rows of each range, in their order: (index in `ranges`, rows), ascending, ranges without rows left out.
@@ -188,6 +192,9 @@ mod tests {
             let hashes = hashes(&batch, &columns).unwrap();
             let even: Vec<u32> = hashes.iter().map(|hash| segment_of(*hash, n)).collect();
             prop_assert_eq!(&owners, &even);
+            for (row, hash) in hashes.iter().enumerate() {
+                prop_assert_eq!(super::hashes(&batch.slice(row, 1), &columns).unwrap(), [*hash]);
+            }
 
             let parts = split(&batch, &columns, &ranges).unwrap();
             for (owner, part) in &parts {
@@ -196,6 +203,16 @@ mod tests {
                 prop_assert_eq!(part, &concat_batches(&batch.schema(), &expected).unwrap());
             }
             prop_assert_eq!(parts.iter().map(|(_, part)| part.num_rows()).sum::<usize>(), batch.num_rows());
+        }
+    }
+
+    #[test]
+    fn a_range_owns_its_first_and_its_last_hash() {
+        for n in [1, 2, 3, 7, 1024] {
+            let ranges = KeyRange::split_evenly(n);
+            for (i, range) in ranges.iter().enumerate() {
+                assert_eq!((owner(&ranges, range.first()), owner(&ranges, range.last())), (i as u32, i as u32));
+            }
         }
     }
 

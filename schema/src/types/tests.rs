@@ -102,6 +102,28 @@ fn types_print_as_flink_writes_them() {
 }
 
 #[test]
+fn timestamps_have_the_unit_their_precision_needs() {
+    use ::arrow::datatypes::{DataType as ArrowType, TimeUnit::*};
+    let units = [Millisecond, Millisecond, Millisecond, Millisecond, Microsecond, Microsecond, Microsecond];
+    for (precision, unit) in units.into_iter().chain([Nanosecond; 3]).enumerate() {
+        let arrow = |kind| one("t", kind).unwrap().to_arrow().field(0).data_type().clone();
+        let precision = precision as u8;
+        assert_eq!(arrow(Kind::Timestamp(precision)), ArrowType::Timestamp(unit, None));
+        assert_eq!(arrow(Kind::TimestampLtz(precision)), ArrowType::Timestamp(unit, Some("UTC".into())));
+    }
+}
+
+#[test]
+fn what_arrow_cannot_say_is_in_the_metadata() {
+    let said = |kind: Kind| one("c", kind).unwrap().to_arrow().field(0).metadata().get(TYPE_METADATA_KEY).cloned();
+    assert_eq!(said(Kind::Char(10)).as_deref(), Some("CHAR(10)"));
+    assert_eq!(said(Kind::TimestampLtz(5)).as_deref(), Some("TIMESTAMP_LTZ(5)"));
+    assert_eq!(said(Kind::Time(0)).as_deref(), Some("TIME(0)"));
+    assert_eq!(said(Kind::VarChar(TYPE_LENGTH_MAX)), None);
+    assert_eq!(said(Kind::Timestamp(6)), None);
+}
+
+#[test]
 fn the_bytes_schema_has_its_columns_in_place() {
     let schema = bytes_schema();
     for (name, index) in
@@ -170,7 +192,7 @@ fn the_wire_is_read_strictly() {
 }
 
 #[test]
-fn deep_wire_schemas_are_refused_before_they_are_built() {
+fn deep_wire_schemas_are_refused() {
     let mut data_type = wire_type(TypeKind::Integer);
     // prost reads messages nested at most 100 deep, two per level.
     for _ in 0..50 {

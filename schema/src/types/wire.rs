@@ -4,13 +4,13 @@ use sluice_proto::gateway::v1 as wire;
 use wire::TypeKind;
 
 use super::{DataType, Field, Kind, Schema, SchemaError, text::quoted};
-use crate::limits::{SCHEMA_DEPTH_MAX, SCHEMA_FIELDS_MAX};
+use crate::limits::SCHEMA_FIELDS_MAX;
 
 impl TryFrom<&wire::Schema> for Schema {
     type Error = SchemaError;
 
     fn try_from(schema: &wire::Schema) -> Result<Self, SchemaError> {
-        Schema::new(fields_from(&schema.fields, "", 1)?)
+        Schema::new(fields_from(&schema.fields, "")?)
     }
 }
 
@@ -38,25 +38,23 @@ fn invalid(path: &str, why: impl std::fmt::Display) -> SchemaError {
     SchemaError::Invalid(format!("column {}: {why}", quoted(path)))
 }
 
-fn fields_from(fields: &[wire::Field], path: &str, depth: usize) -> Result<Vec<Field>, SchemaError> {
+/// Recurses no deeper than the message does, which prost bounds; the schema's own limit is checked with its other rules.
+fn fields_from(fields: &[wire::Field], path: &str) -> Result<Vec<Field>, SchemaError> {
     if fields.len() > SCHEMA_FIELDS_MAX {
         return Err(SchemaError::TooLarge { what: "fields", actual: fields.len(), limit: SCHEMA_FIELDS_MAX });
     }
-    fields.iter().map(|field| Ok(Field::new(field.name.as_str(), type_of(field, path, depth)?))).collect()
+    fields.iter().map(|field| Ok(Field::new(field.name.as_str(), type_of(field, path)?))).collect()
 }
 
-fn type_of(field: &wire::Field, path: &str, depth: usize) -> Result<DataType, SchemaError> {
+fn type_of(field: &wire::Field, path: &str) -> Result<DataType, SchemaError> {
     let path = if path.is_empty() { field.name.clone() } else { format!("{path}.{}", field.name) };
     let data_type = field.r#type.as_ref().ok_or_else(|| invalid(&path, "it has no type"))?;
-    if depth > SCHEMA_DEPTH_MAX {
-        return Err(SchemaError::TooLarge { what: "levels of nesting", actual: depth, limit: SCHEMA_DEPTH_MAX });
-    }
     let kind = TypeKind::try_from(data_type.kind).map_err(|_| SchemaError::UnsupportedType {
         column: path.clone(),
         given: format!("number {}", data_type.kind),
     })?;
     unused_parameters(kind, data_type).map_err(|why| invalid(&path, why))?;
-    let kind = kind_from(kind, data_type, &path, depth)?;
+    let kind = kind_from(kind, data_type, &path)?;
     Ok(DataType { kind, nullable: data_type.nullable })
 }
 
@@ -79,7 +77,7 @@ fn unused_parameters(kind: TypeKind, given: &wire::DataType) -> Result<(), Strin
     }
 }
 
-fn kind_from(kind: TypeKind, given: &wire::DataType, path: &str, depth: usize) -> Result<Kind, SchemaError> {
+fn kind_from(kind: TypeKind, given: &wire::DataType, path: &str) -> Result<Kind, SchemaError> {
     // Values above 255 are out of every range; 255 lets the check refuse them with its own sentence.
     let precision = u8::try_from(given.precision).unwrap_or(u8::MAX);
     let length = given.length;
@@ -102,17 +100,16 @@ fn kind_from(kind: TypeKind, given: &wire::DataType, path: &str, depth: usize) -
         TypeKind::Timestamp => Kind::Timestamp(precision),
         TypeKind::TimestampLtz => Kind::TimestampLtz(precision),
         TypeKind::Array => match given.children.as_slice() {
-            [item] if item.name == "item" => Kind::Array(Box::new(type_of(item, path, depth + 1)?)),
+            [item] if item.name == "item" => Kind::Array(Box::new(type_of(item, path)?)),
             _ => return Err(invalid(path, "an ARRAY has exactly one child, named `item`")),
         },
         TypeKind::Map => match given.children.as_slice() {
-            [key, value] if key.name == "key" && value.name == "value" => Kind::Map {
-                key: Box::new(type_of(key, path, depth + 1)?),
-                value: Box::new(type_of(value, path, depth + 1)?),
-            },
+            [key, value] if key.name == "key" && value.name == "value" => {
+                Kind::Map { key: Box::new(type_of(key, path)?), value: Box::new(type_of(value, path)?) }
+            }
             _ => return Err(invalid(path, "a MAP has exactly two children, named `key` and `value`")),
         },
-        TypeKind::Row => Kind::Row(fields_from(&given.children, path, depth + 1)?),
+        TypeKind::Row => Kind::Row(fields_from(&given.children, path)?),
     })
 }
 

@@ -189,6 +189,15 @@ fn lying_metadata_is_refused_without_an_allocation_by_its_word() {
     }
 }
 
+#[test]
+fn buffers_that_overlap_are_refused() {
+    let schema = schema_of(Kind::Integer, true);
+    let data = hand_made(Lie::Overlap);
+    let error = validate(&schema, &[], 2, crc(&data), &data).unwrap_err().to_string();
+    let why = "a buffer of 8 bytes at 0 does not lie in the body after the one before it";
+    assert_eq!(error, format!("column `c`: {why}"));
+}
+
 /// What [`hand_made`] gets wrong.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Lie {
@@ -201,6 +210,8 @@ enum Lie {
     BodyLength(i64),
     View,
     NoNodes,
+    /// The bitmap lies where the values lie, and says what they happen to say.
+    Overlap,
 }
 
 /// A block of one INT NOT NULL column with the values 1 and 2, made field by field.
@@ -217,9 +228,13 @@ fn hand_made(lie: Lie) -> Vec<u8> {
         Lie::Buffer(start, bytes) => (offset, length) = (start, bytes),
         Lie::Node(values, nulls) => node = (values, nulls),
         Lie::BodyLength(lie) => body_length = lie,
+        Lie::Overlap => node = (2, 1),
         _ => {}
     }
-    let buffers = fbb.create_vector(&[ipc::Buffer::new(0, 0), ipc::Buffer::new(offset, length)]);
+    let buffers = fbb.create_vector(&[
+        ipc::Buffer::new(0, if lie == Lie::Overlap { 8 } else { 0 }),
+        ipc::Buffer::new(offset, length),
+    ]);
     let nodes = fbb.create_vector(&[ipc::FieldNode::new(node.0, node.1)]);
     let views = (lie == Lie::View).then(|| fbb.create_vector(&[1i64]));
     let mut batch = ipc::RecordBatchBuilder::new(&mut fbb);

@@ -75,6 +75,10 @@ fn lengths_are_counted_in_characters() {
     let long = unchecked(&schema, text(vec![Some("abc"), Some("üüüü")]));
     let error = check_block(&schema, &long).unwrap_err().to_string();
     assert_eq!(error, "column `c`: row 1 holds 4 characters, at most 3 are allowed");
+    // What lies below a null does not count.
+    let (offsets, nulls) = (OffsetBuffer::from_lengths([3, 4]), NullBuffer::from(vec![true, false]));
+    let hidden = StringArray::new(offsets, b"abcdefg".to_vec().into(), Some(nulls));
+    assert_eq!(check_block(&schema, &unchecked(&schema, Arc::new(hidden))), Ok(()));
     let schema = schema_of(Kind::Char(1), true);
     assert!(check_block(&schema, &unchecked(&schema, text(vec![Some("ab")]))).is_err());
     let schema = schema_of(Kind::Binary(2), true);
@@ -94,6 +98,10 @@ fn decimals_and_times_keep_their_range() {
         let why = format!("row 1 holds the unscaled value {bad}, at most 3 digits are allowed");
         assert_eq!(error, format!("column `c`: {why}"));
     }
+    // What lies below a null does not count.
+    let nulls = NullBuffer::from(vec![true, false]);
+    let hidden = Decimal128Array::new(vec![1, 1000].into(), Some(nulls)).with_precision_and_scale(3, 1).unwrap();
+    assert_eq!(check_block(&schema, &unchecked(&schema, Arc::new(hidden))), Ok(()));
     let schema = schema_of(Kind::Time(0), true);
     let times = |value: i32| unchecked(&schema, Arc::new(Time32MillisecondArray::from(vec![Some(value), None])));
     assert_eq!(check_block(&schema, &times(86_399_999)), Ok(()));
@@ -134,8 +142,33 @@ fn a_required_field_may_be_null_only_below_a_null_row() {
     let masked = rows([true, false]);
     assert_eq!(check_block(&schema, &masked), Ok(()));
     assert!(decode(&schema, &[], 2, masked.data).unwrap().column(0).is_null(1));
-    let error = check_block(&schema, &rows([true, true])).unwrap_err().to_string();
-    assert_eq!(error, "column `c.x`: it is NOT NULL but holds 1 nulls");
+    for not_below in [[true, true], [false, true]] {
+        let error = check_block(&schema, &rows(not_below)).unwrap_err().to_string();
+        assert_eq!(error, "column `c.x`: it is NOT NULL but holds 1 nulls");
+    }
+}
+
+#[test]
+fn entries_of_a_map_are_never_null() {
+    // An ARRAY of ROWs has the same buffers as a MAP, but its ROWs may be null.
+    let required = |name: &str| Field::new(name, DataType::required(Kind::Integer));
+    let pair = Kind::Row(vec![required("key"), required("value")]);
+    let rows = schema_of(Kind::Array(Box::new(DataType::nullable(pair))), true);
+    let integer = || Box::new(DataType::required(Kind::Integer));
+    let map = schema_of(Kind::Map { key: integer(), value: integer() }, true);
+    let list_of = |valid: [bool; 2]| {
+        let item = match rows.to_arrow().field(0).data_type() {
+            ArrowType::List(item) => Arc::clone(item),
+            other => panic!("{other} is no list"),
+        };
+        let ArrowType::Struct(fields) = item.data_type().clone() else { panic!("items are structs") };
+        let column = || Arc::new(Int32Array::from(vec![1, 2])) as ArrayRef;
+        let pairs = StructArray::new(fields, vec![column(), column()], Some(NullBuffer::from(valid.to_vec())));
+        unchecked(&rows, Arc::new(ListArray::new(item, OffsetBuffer::from_lengths([2]), Arc::new(pairs), None)))
+    };
+    assert_eq!(check_block(&map, &list_of([true, true])), Ok(()));
+    let error = check_block(&map, &list_of([true, false])).unwrap_err().to_string();
+    assert_eq!(error, "column `c`: it is NOT NULL but holds 1 nulls");
 }
 
 #[test]
