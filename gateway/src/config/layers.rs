@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(settings.cache_bytes, ByteSize::mib(3), "flag over environment");
         assert_eq!(settings.log.sync_bytes, ByteSize::mib(2), "nested");
         assert_eq!(settings.log.file_bytes, ByteSize::mib(16), "its neighbour stays");
-        assert_eq!(settings.tiering.max_age, Span::seconds(600), "default");
+        assert_eq!(settings.tiering.max_age, Span::from_seconds(600), "default");
     }
 
     #[test]

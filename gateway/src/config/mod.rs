@@ -96,7 +96,7 @@ impl Default for Settings {
             log_format: LogFormat::Text,
             log_level: "info".into(),
             cache_bytes: ByteSize::mib(128),
-            open_transaction_ttl: Span::seconds(24 * 3600),
+            open_transaction_ttl: Span::from_seconds(24 * 3600),
             log: LogSettings::default(),
             tiering: TieringSettings::default(),
             limits: LimitSettings::default(),
@@ -114,8 +114,8 @@ impl Default for TieringSettings {
     fn default() -> Self {
         Self {
             file_bytes_target: ByteSize::mib(128),
-            max_age: Span::seconds(600),
-            interval: Span::seconds(5),
+            max_age: Span::from_seconds(600),
+            interval: Span::from_seconds(5),
         }
     }
 }
@@ -160,7 +160,7 @@ impl Settings {
             ("tiering.max_age", self.tiering.max_age),
             ("open_transaction_ttl", self.open_transaction_ttl),
         ] {
-            if value.as_millis() == 0 {
+            if value.millis() == 0 {
                 return Err(Problem::new(format!("{key} = {value} is too short: at least 1ms")));
             }
         }
@@ -192,7 +192,7 @@ mod tests {
             listen: "[::1]:7".parse().unwrap(),
             insecure: true,
             log_format: LogFormat::Json,
-            tiering: TieringSettings { max_age: Span::millis(1), ..TieringSettings::default() },
+            tiering: TieringSettings { max_age: Span::from_millis(1), ..TieringSettings::default() },
             ..Settings::default()
         };
         assert_eq!(toml::from_str::<Settings>(&settings.to_toml()).unwrap(), settings);
@@ -215,7 +215,7 @@ mod tests {
         assert!(problem.contains("log.sync_bytes = 0B"), "{problem}");
         let same = Settings { http_listen: Settings::default().listen, ..Settings::default() };
         assert!(same.check().unwrap_err().to_string().contains("different ports"));
-        let never = TieringSettings { interval: Span::millis(0), ..TieringSettings::default() };
+        let never = TieringSettings { interval: Span::from_millis(0), ..TieringSettings::default() };
         assert!(Settings { tiering: never, ..Settings::default() }.check().is_err());
     }
 }

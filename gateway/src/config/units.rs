@@ -34,17 +34,17 @@ pub struct Span(u64);
 
 impl Span {
     /// So many milliseconds.
-    pub const fn millis(millis: u64) -> Self {
+    pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
 
     /// So many seconds.
-    pub const fn seconds(seconds: u64) -> Self {
+    pub const fn from_seconds(seconds: u64) -> Self {
         Self(seconds * 1000)
     }
 
     /// In milliseconds.
-    pub const fn as_millis(self) -> u64 {
+    pub const fn millis(self) -> u64 {
         self.0
     }
 }
@@ -137,8 +137,8 @@ mod tests {
         assert_eq!(ByteSize::mib(2048).to_string(), "2GiB");
         assert_eq!(ByteSize::bytes(1025).to_string(), "1025B");
         assert_eq!(ByteSize::bytes(0).to_string(), "0B");
-        assert_eq!(Span::seconds(600).to_string(), "10min");
-        assert_eq!(Span::millis(1500).to_string(), "1500ms");
+        assert_eq!(Span::from_seconds(600).to_string(), "10min");
+        assert_eq!(Span::from_millis(1500).to_string(), "1500ms");
     }
 
     #[test]
@@ -149,6 +149,6 @@ mod tests {
         for text in ["", "10", "s", "10 sec", "-1s", "1h30min"] {
             assert!(text.parse::<Span>().unwrap_err().contains("10s"), "{text:?}");
         }
-        assert_eq!("10 min".parse::<Span>().unwrap(), Span::seconds(600));
+        assert_eq!("10 min".parse::<Span>().unwrap(), Span::from_seconds(600));
     }
 }

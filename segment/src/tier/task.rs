@@ -1,0 +1,257 @@
+//! The one task that publishes.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use sluice_proto::storage::v1::{Extent, Segment, Stream};
+use sluice_schema::ids::{Offset, SegmentId, StreamId};
+use sluice_schema::names::StreamName;
+use sluice_txn::key::{Key, KeySpan};
+use sluice_txn::ledger::{Direction, Records};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Command, Error, Recovered, Shared};
+use crate::parquet::WrittenFile;
+use crate::parquet::plan::{PendingExtent, Plan, Reason, SegmentFacts, plan};
+
+/// Longest pause after failures of a segment.
+const RETRY_MS_MAX: u64 = 10 * 60 * 1000;
+
+/// Waits until `stop` says true; a sender that is gone has stopped, too.
+async fn stopped(stop: &mut tokio::sync::watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// A file that was published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// The segment.
+    pub segment: SegmentId,
+    /// Its offsets.
+    pub offsets: Range<u64>,
+    /// Its size.
+    pub bytes: u64,
+    /// Why it was published now.
+    pub reason: Reason,
+}
+
+/// Publishes; there is one per store. Give it to a task of its own.
+pub struct Tierer {
+    shared: Arc<Shared>,
+    inbox: mpsc::Receiver<Command>,
+    /// Segments that need no look before something changes.
+    resting: HashMap<SegmentId, Rest>,
+    /// Removals that wait for a backup or a verification to end.
+    removals: Vec<(StreamName, oneshot::Sender<Result<(), Error>>)>,
+}
+
+#[derive(Clone, Copy)]
+struct Rest {
+    /// The segment's next offset when it was looked at.
+    next_offset: u64,
+    /// Look again then, whatever happened. Milliseconds since 1970-01-01.
+    until_ms: u64,
+    /// Failures in a row.
+    failures: u32,
+}
+
+impl Tierer {
+    pub(super) fn new(shared: Arc<Shared>, inbox: mpsc::Receiver<Command>) -> Self {
+        Self { shared, inbox, resting: HashMap::new(), removals: Vec::new() }
+    }
+
+    /// Puts right what a crash left behind. Once, before anything reads files or [`Tierer::run`] begins.
+    pub async fn recover(&mut self) -> Result<Recovered, Error> {
+        self.shared.recover().await
+    }
+
+    /// Publishes what is due, now and then and on demand, until `stop` says true or every [`super::Tier`] is gone. A publication under way is finished first;
+    /// if the future is dropped instead, the next start puts right what is left.
+    pub async fn run(mut self, mut stop: tokio::sync::watch::Receiver<bool>) {
+        let interval = Duration::from_millis(self.shared.options.interval_ms.max(1));
+        loop {
+            tokio::select! {
+                biased;
+                () = stopped(&mut stop) => {
+                    return;
+                }
+                command = self.inbox.recv() => match command {
+                    Some(command) => self.obey(command).await,
+                    None => return,
+                },
+                () = tokio::time::sleep(interval) => {
+                    self.look().await;
+                }
+            }
+            self.remove_deferred().await;
+        }
+    }
+
+    /// Looks at every segment and publishes what is due. Failures are logged, and tried again after a growing pause.
+    pub async fn look(&mut self) -> Vec<Published> {
+        self.rename_leftovers().await;
+        let mut published = Vec::new();
+        let segments = self.shared.segments_with_rows();
+        let segments = segments.inspect_err(|error| tracing::warn!(%error, "cannot look for rows to publish")).unwrap_or_default();
+        let present: std::collections::HashSet<_> = segments.iter().map(|(id, _, _)| *id).collect();
+        self.resting.retain(|id, _| present.contains(id));
+        for (id, stream, segment) in segments {
+            let now_ms = self.shared.store.env().clock.now_ms();
+            let rest = self.resting.get(&id).copied();
+            if rest.is_some_and(|rest| rest.holds(&segment, now_ms) && !(self.shared.log_is_full() && rest.failures == 0)) {
+                continue;
+            }
+            match self.publish_due(id, &stream, 0, &mut published).await {
+                Ok(due_ms) => {
+                    let until_ms = due_ms.unwrap_or(u64::MAX);
+                    self.resting.insert(id, Rest { next_offset: segment.next_offset, until_ms, failures: 0 });
+                }
+                Err(error) => {
+                    tracing::warn!(segment = %id, %error, "cannot publish; trying again later");
+                    self.rest_after_failure(id, now_ms, rest.map_or(0, |rest| rest.failures));
+                }
+            }
+        }
+        published
+    }
+
+    /// Publishes what is due of one segment, everything below `flush_below` included; answers when the rest will be.
+    async fn publish_due(&mut self, id: SegmentId, stream: &StreamName, flush_below: u64, published: &mut Vec<Published>) -> Result<Option<u64>, Error> {
+        loop {
+            let plan = self.shared.plan(id, flush_below)?;
+            // Only the first file: the extents were looked up no further than it may reach.
+            let Some(first) = plan.files.into_iter().next() else { return Ok(plan.due_ms) };
+            let done = self.shared.publish(id, stream, &first).await;
+            let written = done.inspect_err(|_| self.shared.count_failure())?;
+            self.shared.count(&written);
+            tracing::info!(segment = %id, %stream, first = written.first_offset, end = written.end_offset, bytes = written.bytes, reason = ?first.reason, "published");
+            published.push(Published { segment: id, offsets: first.offsets, bytes: written.bytes, reason: first.reason });
+        }
+    }
+
+    async fn obey(&mut self, command: Command) {
+        match command {
+            Command::Flush(below, answer) => {
+                let flushed = self.flush(below).await;
+                // A caller that went away needs no answer.
+                let _ = answer.send(flushed);
+            }
+            Command::RemoveFiles(stream, answer) => self.removals.push((stream, answer)),
+        }
+    }
+
+    async fn flush(&mut self, below: Vec<(SegmentId, u64)>) -> Result<(), Error> {
+        self.rename_leftovers().await;
+        for (id, below) in below {
+            let Some(stream) = self.shared.stream_name(id.stream)? else { continue };
+            self.publish_due(id, &stream, below, &mut Vec::new()).await?;
+        }
+        Ok(())
+    }
+
+    async fn remove_deferred(&mut self) {
+        if self.removals.is_empty() || self.shared.store.files_are_held() {
+            return;
+        }
+        for (stream, answer) in std::mem::take(&mut self.removals) {
+            let shared = self.shared.clone();
+            let removed = self.shared.blocking(move || shared.remove_files(&stream)).await;
+            let _ = answer.send(removed.unwrap_or_else(Err));
+        }
+    }
+
+    /// Renames that failed are tried again; until then the files are read under their hidden names.
+    async fn rename_leftovers(&mut self) {
+        let leftovers: Vec<_> = self.shared.renaming().iter().map(|(key, hidden)| (*key, hidden.clone())).collect();
+        for ((segment, first), hidden) in leftovers {
+            let row = self.shared.store.record(&Key::ParquetFile(segment, Offset::new(first)));
+            let row: Result<Option<sluice_proto::storage::v1::ParquetFile>, _> = row;
+            if let Ok(Some(row)) = row
+                && let Err(error) = self.shared.rename(segment, first, hidden, self.shared.root.join(row.path)).await
+            {
+                tracing::warn!(%segment, first, %error, "cannot rename a published file; trying again later");
+            }
+        }
+    }
+
+    fn rest_after_failure(&mut self, id: SegmentId, now_ms: u64, failures: u32) {
+        let pause_ms = (self.shared.options.interval_ms.max(1) << failures.min(16)).min(RETRY_MS_MAX);
+        let rest = Rest { next_offset: u64::MAX, until_ms: now_ms.saturating_add(pause_ms), failures: failures + 1 };
+        self.resting.insert(id, rest);
+    }
+}
+
+impl Rest {
+    /// Whether nothing new can be due. After failures new rows change nothing, only time does.
+    fn holds(&self, segment: &Segment, now_ms: u64) -> bool {
+        now_ms < self.until_ms && (self.failures > 0 || segment.next_offset == self.next_offset && !segment.sealed)
+    }
+}
+
+impl Shared {
+    /// Segments with rows that are not in Parquet yet.
+    fn segments_with_rows(&self) -> Result<Vec<(SegmentId, StreamName, Segment)>, Error> {
+        let streams: Vec<(Key, Stream)> = self.store.records(&KeySpan::streams(), Direction::Ascending, usize::MAX)?;
+        let mut found = Vec::new();
+        for (key, stream) in streams {
+            let Key::Stream(id) = key else { continue };
+            let name = stream_name(id, &stream)?;
+            let segments = self.store.segments(id)?.into_iter().filter(|(_, segment)| segment.next_offset > segment.parquet_end);
+            found.extend(segments.map(|(id, segment)| (id, name.clone(), segment)));
+        }
+        Ok(found)
+    }
+
+    fn stream_name(&self, id: StreamId) -> Result<Option<StreamName>, Error> {
+        self.store.stream(id)?.map(|stream| stream_name(id, &stream)).transpose()
+    }
+
+    /// Plans one segment; right as far as the first file goes.
+    fn plan(&self, id: SegmentId, flush_below: u64) -> Result<Plan, Error> {
+        let policy = &self.options.policy;
+        let limit = policy.file_extents_max.max(1);
+        let read = self.store.read(|view| -> Result<_, Error> {
+            let Some(segment) = view.segment(id)? else { return Ok(None) };
+            let (from, to) = (Offset::new(segment.parquet_end), Offset::new(segment.next_offset));
+            let extents = view.extents(id, from, to, limit)?;
+            Ok(Some((segment, extents)))
+        });
+        let Some((segment, extents)) = read? else { return Ok(Plan::default()) };
+        let facts = SegmentFacts { parquet_end: segment.parquet_end, sealed: segment.sealed, flush_below, log_full: self.log_is_full() };
+        let extents = extents.into_iter().map(pending);
+        plan(&facts, extents, policy, self.store.env().clock.now_ms()).map_err(|gap| Error::Gap { segment: id, gap })
+    }
+
+    /// Earlier than the log starts to copy blocks forward: a file is the better place for them.
+    fn log_is_full(&self) -> bool {
+        self.store.log_bytes() > self.store.options().log_limit_bytes / 4 * 3
+    }
+
+    fn count(&self, written: &WrittenFile) {
+        self.files.fetch_add(1, Ordering::Relaxed);
+        self.rows.fetch_add(written.rows, Ordering::Relaxed);
+        self.bytes.fetch_add(written.bytes, Ordering::Relaxed);
+    }
+
+    fn count_failure(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn stream_name(id: StreamId, stream: &Stream) -> Result<StreamName, Error> {
+    StreamName::parse_parts(&stream.scope, &stream.name).map_err(|error| Error::Damaged(format!("stream {id} in the ledger: {error}")))
+}
+
+fn pending((base, extent): (Offset, Extent)) -> PendingExtent {
+    let block = extent.block.unwrap_or_default();
+    PendingExtent {
+        base_offset: base.get(),
+        rows: u64::from(block.rows),
+        bytes: block.at.map_or(0, |at| u64::from(at.length)),
+        commit_ms: extent.commit_ms,
+        schema_id: block.schema_id,
+    }
+}
