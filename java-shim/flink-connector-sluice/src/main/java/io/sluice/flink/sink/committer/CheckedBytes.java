@@ -5,6 +5,7 @@ import org.apache.flink.core.memory.DataInputView;
 import org.apache.flink.core.memory.DataOutputSerializer;
 import org.apache.flink.core.memory.DataOutputView;
 
+import java.io.EOFException;
 import java.io.IOException;
 import java.util.UUID;
 import java.util.zip.CRC32C;
@@ -41,7 +42,12 @@ final class CheckedBytes {
             throw new IOException(what + " in the job's state is damaged: its checksum does not match");
         }
         DataInputDeserializer in = new DataInputDeserializer(bytes, 0, length);
-        T value = fields.read(in);
+        T value;
+        try {
+            value = fields.read(in);
+        } catch (EOFException e) {
+            throw new IOException(what + " in the job's state is cut", e);
+        }
         if (in.available() != 0) {
             throw new IOException(what + " in the job's state is longer than it should be");
         }
