@@ -47,6 +47,9 @@ impl FileHeader {
 
     /// The header, and whether both copies agree.
     pub fn decode(page: &[u8], number: u64) -> Result<(FileHeader, bool), BadFileHeader> {
+        if page.len() as u64 != PAGE {
+            return Err(BadFileHeader::Unreadable);
+        }
         let first = Self::decode_copy(page, 0, number);
         let second = Self::decode_copy(page, FILE_HEADER_COPY, number);
         match (first, second) {

@@ -62,12 +62,11 @@ mod error;
 mod frame;
 mod read;
 mod recover;
+mod replay;
 mod scan;
 mod verify;
 mod write;
 
-#[cfg(test)]
-mod crash_tests;
 #[cfg(test)]
 mod tests;
 
@@ -83,6 +82,7 @@ use crate::env::{Rng, SystemRng};
 pub use error::{BoxError, Damage, LogError, OpenError, ReadError};
 pub use read::LogReader;
 pub use recover::{Cut, RecoveredFrame, Recovery};
+pub use replay::replay;
 pub use verify::{Progress, Report, verify};
 pub use write::{FramePlan, Log};
 

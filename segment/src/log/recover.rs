@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::error::{BoxError, Damage, OpenError};
-use super::frame::{FrameHeader, PAGE};
+use super::frame::{FileHeader, FrameHeader, PAGE};
 use super::read::Shared;
 use super::scan::{FoundFile, FrameFile, find_files, proven_after};
 use super::write::{Current, Known, Log, create};
@@ -83,7 +83,8 @@ impl Log {
         }
         let last_lsn = recovery.last_lsn;
         let shared = Shared::new(disk, dir.to_owned(), options.open_files_max, log_files(&files, last_lsn));
-        let current = match (files.last(), end) {
+        let last = files.last().and_then(|last| Some((last, last.header?)));
+        let current = match (last, end) {
             (Some(last), End::Whole | End::Cut { .. }) => {
                 let (current, rewritten) = resume(&shared, last, unproven.front().copied())?;
                 recovery.rewritten_bytes = rewritten;
@@ -107,7 +108,11 @@ fn begin(shared: &Shared, number: u64, first_lsn: Lsn, options: &LogOptions) -> 
 }
 
 /// Opens the last file to go on behind its end, after writing and syncing once more what nothing proves durable.
-fn resume(shared: &Shared, last: &FoundFile, unproven: Option<(Lsn, u64)>) -> Result<(Current, u64), OpenError> {
+fn resume(
+    shared: &Shared,
+    (last, header): (&FoundFile, FileHeader),
+    unproven: Option<(Lsn, u64)>,
+) -> Result<(Current, u64), OpenError> {
     let file = shared.disk.open(&last.path, OpenMode::Write).map_err(OpenError::io("open", &last.path))?;
     let begin = match unproven {
         // The header is as doubtful as the first frame.
@@ -117,6 +122,10 @@ fn resume(shared: &Shared, last: &FoundFile, unproven: Option<(Lsn, u64)>) -> Re
         None => last.bytes,
     };
     let mut at = begin;
+    if at == 0 {
+        file.write_all_at(0, &header.encode()).map_err(OpenError::io("write", &last.path))?;
+        at = PAGE;
+    }
     let mut buffer = Vec::new();
     while at < last.bytes {
         buffer.resize(COPY_BYTES.min(last.bytes - at) as usize, 0);
@@ -125,8 +134,7 @@ fn resume(shared: &Shared, last: &FoundFile, unproven: Option<(Lsn, u64)>) -> Re
         at += buffer.len() as u64;
     }
     file.sync_data().map_err(OpenError::io("sync", &last.path))?;
-    let salt = last.header.map_or(0, |header| header.salt);
-    Ok((Current { file, number: last.number, salt, end: last.bytes }, last.bytes - begin))
+    Ok((Current { file, number: last.number, salt: header.salt, end: last.bytes }, last.bytes - begin))
 }
 
 /// Removes everything from `position` of `files[index]` on, durably, the last file first: a crash on the way leaves less of
@@ -227,12 +235,13 @@ impl<'a> Walk<'a> {
         }
         for (index, found) in self.files.iter().enumerate().skip(first) {
             let Some(header) = found.header else { return self.without_header(index) };
-            if found.half_header {
-                self.note(found.damage(0, None, "one copy of the file's header is damaged"));
-            }
             if header.first_lsn != self.expected {
                 let message = format!("the file begins with frame {}", header.first_lsn);
                 return Err(self.fatal(found.damage(0, Some(self.expected), message)));
+            }
+            // Of a file that was just made, a crash may leave one copy alone.
+            if found.half_header && (self.expected <= self.after || self.was_durable(index, 0)?) {
+                self.note(found.damage(0, None, "one copy of the file's header is damaged"));
             }
             self.unproven.clear();
             if let Some(position) = self.file(index, on_frame)? {

@@ -79,6 +79,9 @@ pub(super) struct BadBlock {
 impl FrameFile<'_> {
     fn read(&self, position: u64, length: u64) -> Result<Vec<u8>, OpenError> {
         let left = self.found.bytes.saturating_sub(position);
+        if left == 0 {
+            return Ok(Vec::new());
+        }
         let mut bytes = vec![0; length.min(left) as usize];
         self.file.read_exact_at(position, &mut bytes).map_err(OpenError::io("read", &self.found.path))?;
         Ok(bytes)

@@ -81,7 +81,7 @@ impl Check<'_> {
                 self.damage(found, 0, None, "the file's header is damaged");
             }
             Some(header) => {
-                if found.half_header {
+                if found.half_header && self.durable(index, 0, header.first_lsn)? {
                     self.damage(found, 0, None, "one copy of the file's header is damaged");
                 }
                 let follows = index > 0 && self.files[index - 1].number + 1 == found.number;
