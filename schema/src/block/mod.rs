@@ -13,7 +13,7 @@
 //! * [`validate`] checks a block from outside, once, without decoding and without allocating by its word;
 //!   whatever it accepts, [`decode`] accepts.
 //! * [`decode`] makes a record batch with all columns of the schema over the same bytes.
-//! * [`encode`] makes a block of a record batch; [`slice`] makes one of some rows of a block.
+//! * [`encode`] makes a block of a record batch; [`slice()`] makes one of some rows of a block.
 
 mod columns;
 mod decode;
