@@ -8,7 +8,7 @@ use crate::env::{Disk, OpenMode, replace};
 /// Version of the layout that this program writes; it reads no newer one.
 pub const DATA_FORMAT_VERSION: u32 = 1;
 
-const NAME: &str = "format";
+pub(crate) const NAME: &str = "format";
 const PREFIX: &str = "sluice-data ";
 /// More than any version of this file will have.
 const BYTES_MAX: u64 = 4096;

@@ -39,6 +39,14 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// Gives a file or directory another name; a file at `to` is replaced.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// Gives a file a second name; both share one content from now on.
+    ///
+    /// # Errors
+    /// `Unsupported` where the file system can't: copy the file then.
+    fn link(&self, _from: &Path, _to: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Removes a file. Handles that are open stay readable.
     fn remove(&self, path: &Path) -> io::Result<()>;
 

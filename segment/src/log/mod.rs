@@ -81,7 +81,7 @@ use crate::env::{Rng, SystemRng};
 
 pub use error::{BoxError, Damage, LogError, OpenError, ReadError};
 pub use read::LogReader;
-pub use recover::{Cut, RecoveredFrame, Recovery};
+pub use recover::{Cut, OnFrame, RecoveredFrame, Recovery};
 pub use replay::replay;
 pub use verify::{Progress, Report, verify};
 pub use write::{FramePlan, Log};

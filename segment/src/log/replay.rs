@@ -1,11 +1,11 @@
 use std::ops::Range;
 use std::path::Path;
 
+use super::Lsn;
 use super::error::OpenError;
 use super::frame::PAGE;
 use super::recover::RecoveredFrame;
 use super::scan::find_files;
-use super::Lsn;
 use crate::env::Disk;
 
 /// Gives the facts of the frames in `wanted` (half-open), in order, and changes nothing; [`super::Log`] may be writing meanwhile.

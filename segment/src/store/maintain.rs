@@ -11,7 +11,7 @@ use prost::Message as _;
 use sluice_proto::storage::v1::{BlockRef as StoredRef, Chunk, Extent};
 use sluice_txn::{
     key::{KeySpan, RawKey},
-    ledger::{self, Commit, Direction, Index as _, Store as _, View},
+    ledger::{self, Commit, Direction, Store as _, View},
 };
 use tokio::sync::oneshot;
 
@@ -29,6 +29,7 @@ const LIVE_SHARE_MAX: f64 = 0.5;
 
 /// What maintenance remembers.
 pub(super) struct State {
+    /// The oldest snapshot that is kept: files with later frames are needed to start from it.
     snapshot: Lsn,
     log_bytes_at_snapshot: u64,
     /// Backups and verifications under way: nothing is removed meanwhile.
@@ -121,12 +122,12 @@ impl EmbeddedStore {
     pub async fn snapshot(&self) -> Result<Lsn, Error> {
         let shared = Arc::clone(&self.shared);
         let written = self.shared.env.executor.run_for(move || write_snapshot(&shared)).await;
-        let lsn = written.map_err(|lost| Error::Stopped(lost.to_string()))??;
-        self.shared.maintenance.lock().unwrap_or_else(PoisonError::into_inner).snapshot = lsn;
+        let (lsn, oldest) = written.map_err(|lost| Error::Stopped(lost.to_string()))??;
+        self.shared.maintenance.lock().unwrap_or_else(PoisonError::into_inner).snapshot = oldest;
         Ok(lsn)
     }
 
-    async fn log_files(&self) -> Result<Vec<LogFile>, Error> {
+    pub(crate) async fn log_files(&self) -> Result<Vec<LogFile>, Error> {
         let (tell, files) = oneshot::channel();
         self.send(Message::LogFiles(tell))?;
         files.await.map_err(|_| Error::stopped())
@@ -167,8 +168,7 @@ impl EmbeddedStore {
             if live_bytes == 0 && file.last_lsn <= snapshot && Some(file.number) != current {
                 let (tell, done) = oneshot::channel();
                 self.send(Message::RemoveLogFile(file.number, tell))?;
-                done.await.map_err(|_| Error::stopped())??;
-                removed += 1;
+                removed += usize::from(done.await.map_err(|_| Error::stopped())??);
             }
         }
         Ok(removed)
@@ -231,7 +231,9 @@ impl EmbeddedStore {
     }
 }
 
-fn write_snapshot(shared: &Shared) -> Result<Lsn, Error> {
+/// Answers the frame of the new snapshot and that of the oldest one kept.
+fn write_snapshot(shared: &Shared) -> Result<(Lsn, Lsn), Error> {
+    let _one_at_a_time = shared.snapshotting.lock().unwrap_or_else(PoisonError::into_inner);
     let failed = |error: snapshot::SnapshotError| Error::Stopped(error.to_string());
     // Frames applied while this runs may show: replaying them over the snapshot again is harmless, as changes are absolute.
     let lsn = Lsn(shared.index.applied());
@@ -245,8 +247,8 @@ fn write_snapshot(shared: &Shared) -> Result<Lsn, Error> {
     if let Some(error) = problem {
         return Err(failed(error));
     }
-    writer.finish().map_err(failed)?;
-    Ok(lsn)
+    let oldest = writer.finish().map_err(failed)?;
+    Ok((lsn, oldest.lsn))
 }
 
 /// Chunks first: a commit turns a chunk into an extent, so a block that moves between the two scans is seen at least once.

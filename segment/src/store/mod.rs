@@ -18,6 +18,7 @@ mod tests;
 mod visible;
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError, RwLock,
@@ -36,7 +37,9 @@ use tokio::sync::{Semaphore, oneshot};
 
 pub use error::Error;
 pub use maintain::{Hold, LogUse, MaintenanceReport};
+pub(crate) use open::{index_folder, log_folder, snapshot_folder};
 pub use open::{Error as OpenError, IndexKind, Opened, rebuild_index};
+pub(crate) use sequencer::decode_facts;
 pub use visible::{CommitWatch, SegmentWatch};
 
 use crate::{
@@ -105,6 +108,8 @@ struct Shared {
     log_bytes: AtomicU64,
     /// Keeps snapshots, trimming and backups apart.
     maintenance: Mutex<maintain::State>,
+    /// Held while a snapshot is written.
+    snapshotting: Mutex<()>,
 }
 
 /// The store of one data directory. Cheap to clone.
@@ -181,6 +186,18 @@ impl EmbeddedStore {
     pub fn read<T>(&self, read: impl FnOnce(&dyn View) -> T) -> T {
         let _one_state = self.shared.applying.read().unwrap_or_else(PoisonError::into_inner);
         read(&*self.shared.index)
+    }
+
+    /// Every entry of the index, and the frame up to which it holds everything; of one moment.
+    pub(crate) fn content(&self) -> ledger::Result<(Lsn, BTreeMap<RawKey, Bytes>)> {
+        self.read(|view| {
+            let mut entries = BTreeMap::new();
+            view.scan(&KeySpan::everything(), Direction::Ascending, &mut |key, value| {
+                entries.insert(key.to_vec(), value.clone());
+                true
+            })?;
+            Ok((Lsn(self.shared.index.applied()), entries))
+        })
     }
 
     /// The bytes of a block, checked, from memory or from the log. `Gone` says: look up again where the events are now.

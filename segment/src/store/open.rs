@@ -14,7 +14,7 @@ use sluice_schema::{
 use sluice_txn::{
     key::Key,
     ledger::{self, Change, Draft, Index, MemoryIndex, Overlay, SledIndex, View},
-    protocol::streams::found_cluster,
+    protocol::streams::{found_cluster, set_timeline},
 };
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -25,8 +25,9 @@ use super::{
     visible::Visible,
 };
 use crate::{
+    backup,
     cache::BlockCache,
-    env::Env,
+    env::{Env, ExecutorExt as _},
     format,
     lock::DirLock,
     log::{Log, LogOptions, Lsn, OpenError, Recovery},
@@ -93,16 +94,17 @@ pub enum Error {
 }
 
 /// The folder of the log below a data directory.
-pub(super) fn log_folder(folder: &Path) -> PathBuf {
+pub(crate) fn log_folder(folder: &Path) -> PathBuf {
     folder.join("log")
 }
 
 /// The folder of snapshots below a data directory.
-pub(super) fn snapshot_folder(folder: &Path) -> PathBuf {
+pub(crate) fn snapshot_folder(folder: &Path) -> PathBuf {
     folder.join("snapshots")
 }
 
-fn index_folder(folder: &Path) -> PathBuf {
+/// The folder of sled's index below a data directory.
+pub(crate) fn index_folder(folder: &Path) -> PathBuf {
     folder.join("index")
 }
 
@@ -146,6 +148,7 @@ impl EmbeddedStore {
         }
         let newest = newest.snapshot;
         let snapshot_lsn = newest.as_ref().map_or(Lsn(0), |snapshot| snapshot.lsn);
+        let oldest_lsn = snapshot::list(&*disk, &snapshot_folder(folder))?.last().map_or(Lsn(0), |oldest| oldest.lsn);
         let (index, index_rebuilt) = open_index(folder, &env, kind, newest.as_ref())?;
 
         let mut frames: Vec<(Lsn, Bytes)> = Vec::new();
@@ -175,7 +178,8 @@ impl EmbeddedStore {
             room: Arc::new(Semaphore::new(options.queue_bytes as usize)),
             durable_lsn: AtomicU64::new(log.durable_lsn().0),
             log_bytes: AtomicU64::new(log.files().iter().map(|file| file.bytes).sum()),
-            maintenance: Mutex::new(maintain::State::new(snapshot_lsn)),
+            maintenance: Mutex::new(maintain::State::new(oldest_lsn)),
+            snapshotting: Mutex::default(),
             options,
             env,
         });
@@ -192,8 +196,35 @@ impl EmbeddedStore {
         Ok(Opened { store: Self { shared }, recovery, index_rebuilt, lock })
     }
 
-    /// Makes the records of a new store, once.
+    /// Makes the records of a new store, once; gives a restored one its new timeline.
     pub async fn found(&self) -> Result<(), super::Error> {
+        self.found_cluster().await?;
+        let shared = Arc::clone(&self.shared);
+        let marked = self.blocking(move || backup::is_restored(&*shared.env.disk, &shared.folder)).await?;
+        if marked {
+            let timeline = TimelineId::new(Uuid::from_u128(self.shared.env.rng.next_u128()));
+            self.execute(Vec::new(), super::Wait::Durable, move |draft: &mut Draft<'_>, _, _| {
+                set_timeline(draft, timeline)
+            })
+            .await?;
+            let shared = Arc::clone(&self.shared);
+            // After the new timeline is durable: a crash in between gives another new one, which is as good.
+            self.blocking(move || backup::forget_restored(&*shared.env.disk, &shared.folder)).await?;
+            tracing::warn!(%timeline, "this store was restored from a backup and has a new timeline now");
+        }
+        Ok(())
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+    ) -> Result<T, super::Error> {
+        let done = self.shared.env.executor.run_for(work).await;
+        let done = done.map_err(|lost| super::Error::Stopped(lost.to_string()))?;
+        done.map_err(|error| super::Error::Stopped(format!("the mark of a restored store: {error}")))
+    }
+
+    async fn found_cluster(&self) -> Result<(), super::Error> {
         let (cluster, timeline) = (self.shared.env.rng.next_u128(), self.shared.env.rng.next_u128());
         self.execute(Vec::new(), super::Wait::Durable, move |draft: &mut Draft<'_>, _, _| {
             if draft.get(&Key::Cluster.encode())?.is_none() {
@@ -233,7 +264,7 @@ fn open_index(
     Ok((index, true))
 }
 
-pub(super) fn load_snapshot(env: &Env, snapshot: &Snapshot, index: &dyn Index) -> Result<(), Error> {
+fn load_snapshot(env: &Env, snapshot: &Snapshot, index: &dyn Index) -> Result<(), Error> {
     let mut batch: Vec<Change> = Vec::new();
     snapshot::read(&*env.disk, snapshot, &mut |key, value| {
         batch.push((key.to_vec(), Some(Bytes::copy_from_slice(value))));
@@ -248,7 +279,7 @@ pub(super) fn load_snapshot(env: &Env, snapshot: &Snapshot, index: &dyn Index) -
 }
 
 /// Hands replayed frames to the index, in order.
-pub(super) fn replay(index: &dyn Index, frames: Vec<(Lsn, Bytes)>) -> Result<(), Error> {
+fn replay(index: &dyn Index, frames: Vec<(Lsn, Bytes)>) -> Result<(), Error> {
     let mut batch: Vec<Change> = Vec::new();
     let mut last = Lsn(index.applied());
     for (lsn, facts) in frames {

@@ -57,8 +57,8 @@ pub(super) struct Command {
 
 pub(super) enum Message {
     Command(Box<Command>),
-    /// Removes a log file that nothing needs any more.
-    RemoveLogFile(u64, oneshot::Sender<Result<(), Error>>),
+    /// Removes a log file that nothing needs any more, unless files are held; answers whether it did.
+    RemoveLogFile(u64, oneshot::Sender<Result<bool, Error>>),
     /// Answers the files of the log.
     LogFiles(oneshot::Sender<Vec<crate::log::LogFile>>),
     Close(oneshot::Sender<()>),
@@ -85,8 +85,8 @@ impl Sequencer {
                 Err(error) => return self.fail(&error),
             }
         };
-        if let Err(error) = self.make_durable().and_then(|()| self.log.mark().map(|_| ())) {
-            return self.fail(&error.to_string());
+        if let Err(error) = self.make_durable().map_err(|error| error.to_string()).and_then(|()| self.mark()) {
+            return self.fail(&error);
         }
         if let Some(closed) = closed {
             let _ = closed.send(());
@@ -113,9 +113,7 @@ impl Sequencer {
                     commands.push(*command);
                 }
                 Message::RemoveLogFile(number, tell) => {
-                    let removed = self.log.remove_file(number).map_err(|error| Error::from_log(&error));
-                    self.note_log_bytes();
-                    let _ = tell.send(removed);
+                    let _ = tell.send(self.remove_file(number));
                 }
                 Message::LogFiles(tell) => {
                     let _ = tell.send(self.log.files());
@@ -135,9 +133,29 @@ impl Sequencer {
     fn idle(&mut self) -> Result<(), String> {
         if self.log.unsynced_bytes() > 0 || !self.overlay.is_empty() {
             self.make_durable().map_err(|error| error.to_string())?;
-            self.log.mark().map_err(|error| error.to_string())?;
+            self.mark()?;
         }
         Ok(())
+    }
+
+    /// Says in the log what is durable. A full disk is no failure: only the proof is missing.
+    fn mark(&mut self) -> Result<(), String> {
+        match self.log.mark() {
+            Ok(_) | Err(LogError::Full(_)) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Under the lock that a hold is taken with, so that no file goes once [`super::EmbeddedStore::hold_files`] has returned.
+    fn remove_file(&mut self, number: u64) -> Result<bool, Error> {
+        let shared = Arc::clone(&self.shared);
+        let state = shared.maintenance.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.holds > 0 {
+            return Ok(false);
+        }
+        self.log.remove_file(number).map_err(|error| Error::from_log(&error))?;
+        self.note_log_bytes();
+        Ok(true)
     }
 
     fn process(&mut self, commands: Vec<Command>) -> Result<(), String> {
@@ -253,6 +271,18 @@ impl Sequencer {
     }
 }
 
+impl Drop for Sequencer {
+    /// A rule that panicked takes the task down; whoever waits learns it from the channels, the process from here.
+    fn drop(&mut self) {
+        if std::thread::panicking()
+            && let Some(on_fatal) = self.on_fatal.take()
+        {
+            self.shared.room.close();
+            on_fatal("the sequencer panicked");
+        }
+    }
+}
+
 /// What the rules of one round did.
 struct Round {
     changes: Vec<Change>,
@@ -271,7 +301,7 @@ fn encode_facts(changes: &[Change]) -> Vec<u8> {
 }
 
 /// The changes of a frame.
-pub(super) fn decode_facts(facts: Bytes) -> Result<Vec<Change>, prost::DecodeError> {
+pub(crate) fn decode_facts(facts: Bytes) -> Result<Vec<Change>, prost::DecodeError> {
     let facts = FrameFacts::decode(facts)?;
     Ok(facts.mutations.into_iter().map(|mutation| (mutation.key.to_vec(), mutation.value)).collect())
 }

@@ -38,6 +38,14 @@ pub fn found_cluster(draft: &mut Draft<'_>, cluster: ClusterId, timeline: Timeli
     draft.put(&Key::Schema(BYTES_SCHEMA_ID), &Schema { schema: Some(bytes_schema) });
 }
 
+/// Begins a new timeline: the store was restored from a backup, and what happened after that backup is unknown here.
+pub fn set_timeline(draft: &mut Draft<'_>, timeline: TimelineId) -> Outcome<()> {
+    let mut cluster = draft.cluster()?;
+    cluster.timeline_id = timeline.to_bytes();
+    draft.put(&Key::Cluster, &cluster);
+    Ok(())
+}
+
 /// A scope that must exist.
 pub(super) fn require_scope(draft: &Draft<'_>, scope: &Name) -> Outcome<()> {
     let found: Option<Scope> = draft.record(&Key::Scope(scope.clone()))?;
