@@ -5,6 +5,7 @@ import io.sluice.flink.client.Rpc;
 import io.sluice.flink.client.SluiceClient;
 import io.sluice.flink.client.SluiceException;
 import io.sluice.flink.sink.FreshStart;
+import io.sluice.flink.sink.Scopes;
 import io.sluice.flink.sink.SinkSettings;
 import io.sluice.proto.gateway.v1.AttachSinkRequest;
 import io.sluice.proto.gateway.v1.AttachSinkResponse;
@@ -37,6 +38,7 @@ final class SinkAttachment {
     static GroupAggregator.Attached attach(
             SluiceClient client, SinkSettings settings, Chain restored, int parallelism, boolean commitsOnlyAtEnd)
             throws IOException, InterruptedException {
+        Scopes.ensure(client, settings, settings.sinkScope);
         long deadline = System.nanoTime() + settings.timeout.toNanos();
         while (true) {
             GetSinkRequest get = GetSinkRequest.newBuilder().setSink(settings.sink()).build();

@@ -6,8 +6,8 @@ import io.sluice.flink.client.SluiceClient;
 import io.sluice.flink.client.SluiceException;
 import io.sluice.flink.data.SchemaMapping;
 import io.sluice.flink.data.SegmentChooser;
+import io.sluice.flink.sink.Scopes;
 import io.sluice.flink.sink.SinkSettings;
-import io.sluice.proto.gateway.v1.CreateScopeRequest;
 import io.sluice.proto.gateway.v1.CreateStreamRequest;
 import io.sluice.proto.gateway.v1.ErrorReason;
 import io.sluice.proto.gateway.v1.GetStreamRequest;
@@ -62,10 +62,7 @@ final class Destination {
                 throw e;
             }
         }
-        client.call(
-                Rpc.CREATE_SCOPE,
-                CreateScopeRequest.newBuilder().setRequest(client.nextRequestId()).setScope(name.getScope()).build(),
-                settings.timeout);
+        Scopes.ensure(client, settings, name.getScope());
         StreamConfig.Builder config = StreamConfig.newBuilder().setSegments(settings.segments);
         if (rowType != null) {
             config.setSchema(SchemaMapping.toProto(rowType));

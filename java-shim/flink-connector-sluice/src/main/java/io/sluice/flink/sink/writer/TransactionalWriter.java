@@ -6,6 +6,7 @@ import io.sluice.flink.client.SluiceClient;
 import io.sluice.flink.client.SluiceException;
 import io.sluice.flink.client.TransactionStream;
 import io.sluice.flink.data.BlockData;
+import io.sluice.flink.sink.Scopes;
 import io.sluice.flink.sink.SinkSettings;
 import io.sluice.flink.sink.StreamRouter;
 import io.sluice.flink.sink.committer.Receipt;
@@ -37,6 +38,7 @@ public final class TransactionalWriter<T> extends BlockWriter<T> implements Comm
             WriterInitContext context)
             throws IOException, InterruptedException {
         super(client, settings, format, router, context);
+        Scopes.ensure(client, settings, settings.sinkScope);
         OpenWriterRequest open =
                 OpenWriterRequest.newBuilder()
                         .setRequest(client.nextRequestId())
