@@ -135,6 +135,12 @@ public final class SluiceSourceBuilder<T> {
      * @throws IllegalArgumentException naming what is missing or contradictory
      */
     public SluiceSource<T> build() {
+        return new SluiceSource<>(settings());
+    }
+
+    /** What {@link #build} builds the source with. */
+    @Internal
+    public SourceSettings<T> settings() {
         if (endpoint == null) {
             throw new IllegalArgumentException("a Sluice source needs the gateway's endpoint: call setEndpoint(\"host:port\")");
         }
@@ -162,7 +168,7 @@ public final class SluiceSourceBuilder<T> {
         if (reconnectTimeout.compareTo(SHORTEST_RECONNECT_TIMEOUT) < 0) {
             throw new IllegalArgumentException("the reconnect timeout must be at least 1 s, not " + reconnectTimeout);
         }
-        return new SluiceSource<>(new SourceSettings<>(this, decoder));
+        return new SourceSettings<>(this, decoder);
     }
 
     private void checkNamed(Iterable<String> named, String which) {

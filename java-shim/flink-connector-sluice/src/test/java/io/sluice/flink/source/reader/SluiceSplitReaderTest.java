@@ -27,9 +27,11 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Queue;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicLong;
 import org.apache.flink.api.common.serialization.SimpleStringSchema;
@@ -124,8 +126,8 @@ class SluiceSplitReaderTest {
         for (int i = 0; i < splits.length; i++) {
             splits[i] = split(i, 0, null);
         }
-        // Blocks of 1 MiB: every segment may send one at once, half a gigabyte in all.
-        read((1 << 20) / ROWS_PER_BLOCK, source().setReadMemory(MemorySize.ofMebiBytes(16)), splits);
+        // Blocks of 256 KiB: every segment may send one at once, 128 MiB in all.
+        read((256 << 10) / ROWS_PER_BLOCK, source().setReadMemory(MemorySize.ofMebiBytes(4)), splits);
         Map<String, List<Long>> offsets = new ConcurrentHashMap<>();
         take(reader.fetch(), offsets, new TreeSet<>());
         long sentBefore = -1;
@@ -133,8 +135,8 @@ class SluiceSplitReaderTest {
             sentBefore = sender.sentBytes.get();
             Thread.sleep(300);
         }
-        // 16 MiB in the reader, 8 MiB in the connection's window on this side, and what the server's socket holds.
-        assertThat(sentBefore).as("bytes sent while nobody reads").isLessThan(48L << 20);
+        // 4 MiB in the reader, 8 MiB in the connection's window on this side, and what the server's socket holds.
+        assertThat(sentBefore).as("bytes sent while nobody reads").isLessThan(24L << 20);
         assertThat(sender.subscribed()).isEqualTo(500);
         while (offsets.size() < 500) {
             take(reader.fetch(), offsets, new TreeSet<>());
@@ -278,6 +280,7 @@ class SluiceSplitReaderTest {
             private final Map<Integer, Long> credit = new ConcurrentHashMap<>();
             private final Map<Integer, Long> next = new ConcurrentHashMap<>();
             private final Set<Integer> paused = ConcurrentHashMap.newKeySet();
+            private final Queue<Integer> turns = new ConcurrentLinkedQueue<>();
 
             Session(ServerCallStreamObserver<ReadResponse> call) {
                 this.call = call;
@@ -313,6 +316,7 @@ class SluiceSplitReaderTest {
                     return;
                 }
                 int id = subscribe.getSubscription();
+                turns.add(id);
                 segments.put(id, subscribe);
                 credit.put(id, subscribe.getCreditBytes());
                 // As from a log of blocks: the first one may begin below what is wanted.
@@ -321,29 +325,29 @@ class SluiceSplitReaderTest {
             }
 
             private synchronized void send() {
-                boolean sent = true;
-                while (sent) {
-                    sent = false;
-                    for (int id : segments.keySet()) {
-                        if (call.isReady() && !call.isCancelled() && !silent && credit.get(id) > 0 && !paused.contains(id)) {
-                            sent |= sendBlock(id);
-                        }
+                // All get their turn, also when the connection takes only a few blocks at a time.
+                for (int idle = 0; idle < turns.size() && call.isReady() && !call.isCancelled() && !silent; idle++) {
+                    int id = turns.poll();
+                    turns.add(id);
+                    if (segments.containsKey(id) && credit.get(id) > 0 && !paused.contains(id)) {
+                        sendBlock(id);
+                        idle = -1;
                     }
                 }
             }
 
-            private boolean sendBlock(int id) {
+            private void sendBlock(int id) {
                 Subscribe subscribe = segments.get(id);
                 long base = next.get(id);
                 if (base >= sealedAt) {
                     segments.remove(id);
                     call.onNext(ReadResponse.newBuilder().setEnd(End.newBuilder().setSubscription(id).setSealed(true)).build());
-                    return true;
+                    return;
                 }
                 if (subscribe.hasEndOffset() && base >= subscribe.getEndOffset()) {
                     segments.remove(id);
                     call.onNext(ReadResponse.newBuilder().setEnd(End.newBuilder().setSubscription(id).setEndOffset(true)).build());
-                    return true;
+                    return;
                 }
                 call.onNext(ReadResponse.newBuilder()
                         .setEvents(Events.newBuilder()
@@ -356,7 +360,6 @@ class SluiceSplitReaderTest {
                 next.put(id, base + ROWS_PER_BLOCK);
                 credit.compute(id, (same, left) -> left - size);
                 sentBytes.addAndGet(size);
-                return true;
             }
 
             @Override
