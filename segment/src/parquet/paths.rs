@@ -5,10 +5,11 @@
 //! ```text
 //! <scope>/<stream>/segment-<n>/<first:020>-<last:020>.parquet               published; last is inclusive
 //! <scope>/<stream>/segment-<n>/.<first:020>-<last:020>.<uuid>.publishing    under publication
+//! <scope>/<stream>/segment-<n>/.<first:020>-<last:020>.<uuid>.orphan        found without a ledger row, put aside
 //! ```
 //!
 //! Scope and stream obey the naming rule (`[a-z0-9][a-z0-9._-]{0,127}`): no `/`, no leading dot, one case. So no name leaves the root, no two segments share
-//! a folder, and a pattern `*.parquet` never matches a file under publication. A hidden name carries a fresh UUID and is never used twice.
+//! a folder, and a pattern `*.parquet` never matches a hidden file. A hidden name carries a fresh UUID and is never used twice.
 
 use std::fmt;
 use std::ops::Range;
@@ -21,6 +22,7 @@ use uuid::Uuid;
 const FOLDER_PREFIX: &str = "segment-";
 const PUBLISHED_SUFFIX: &str = ".parquet";
 const PUBLISHING_SUFFIX: &str = ".publishing";
+const ORPHAN_SUFFIX: &str = ".orphan";
 const OFFSET_DIGITS: usize = 20;
 
 /// Where a file of a segment lies. `Display` gives the relative path.
@@ -32,8 +34,19 @@ pub struct FilePath {
     pub segment: SegmentNumber,
     /// Its offsets, at least one.
     pub offsets: Range<u64>,
-    /// None: published. Some: under publication by the intent of that id.
-    pub publishing: Option<Uuid>,
+    /// What it is.
+    pub state: FileState,
+}
+
+/// What a file is, as its name tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FileState {
+    /// Seen by every pattern.
+    Published,
+    /// Under publication, with an id never used before.
+    Publishing(Uuid),
+    /// Found under a published name that the ledger does not know, and hidden.
+    Orphan(Uuid),
 }
 
 /// The folder of a stream's files.
@@ -54,17 +67,12 @@ pub fn below(root: &Path, relative: &str) -> Option<PathBuf> {
 impl FilePath {
     /// The name of a file to be published. None if `offsets` is empty.
     pub fn published(stream: StreamName, segment: SegmentNumber, offsets: Range<u64>) -> Option<Self> {
-        (!offsets.is_empty()).then_some(Self { stream, segment, offsets, publishing: None })
+        (!offsets.is_empty()).then_some(Self { stream, segment, offsets, state: FileState::Published })
     }
 
-    /// The same file while it is under publication.
-    pub fn while_publishing(&self, intent: Uuid) -> Self {
-        Self { publishing: Some(intent), ..self.clone() }
-    }
-
-    /// The same file once it is published.
-    pub fn when_published(&self) -> Self {
-        Self { publishing: None, ..self.clone() }
+    /// The same range in another state.
+    pub fn in_state(&self, state: FileState) -> Self {
+        Self { state, ..self.clone() }
     }
 
     /// Reads a relative path; none unless it is exactly what `Display` writes.
@@ -73,16 +81,13 @@ impl FilePath {
         let (scope, name, folder, file) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
         let stream = StreamName::parse_parts(scope, name).ok()?;
         let segment = SegmentNumber::new(folder.strip_prefix(FOLDER_PREFIX)?.parse().ok()?);
-        let (range, publishing) = match file.strip_suffix(PUBLISHED_SUFFIX) {
-            Some(range) => (range, None),
-            None => {
-                let (range, intent) = file.strip_prefix('.')?.strip_suffix(PUBLISHING_SUFFIX)?.split_once('.')?;
-                (range, Some(Uuid::try_parse(intent).ok()?))
-            }
+        let (range, state) = match file.strip_suffix(PUBLISHED_SUFFIX) {
+            Some(range) => (range, FileState::Published),
+            None => hidden_name(file)?,
         };
         let (first, last) = range.split_once('-')?;
         let offsets = first.parse().ok()?..last.parse::<u64>().ok()?.checked_add(1)?;
-        let path = Self { stream, segment, offsets, publishing };
+        let path = Self { stream, segment, offsets, state };
         (!path.offsets.is_empty() && path.to_string() == relative).then_some(path)
     }
 
@@ -94,11 +99,20 @@ impl FilePath {
     fn file_name(&self) -> String {
         let (first, last) = (self.offsets.start, self.offsets.end.saturating_sub(1));
         let range = format!("{first:0OFFSET_DIGITS$}-{last:0OFFSET_DIGITS$}");
-        match self.publishing {
-            None => format!("{range}{PUBLISHED_SUFFIX}"),
-            Some(intent) => format!(".{range}.{}{PUBLISHING_SUFFIX}", intent.as_hyphenated()),
+        match self.state {
+            FileState::Published => format!("{range}{PUBLISHED_SUFFIX}"),
+            FileState::Publishing(id) => format!(".{range}.{}{PUBLISHING_SUFFIX}", id.as_hyphenated()),
+            FileState::Orphan(id) => format!(".{range}.{}{ORPHAN_SUFFIX}", id.as_hyphenated()),
         }
     }
+}
+
+/// The range's text and the state of `.<range>.<uuid>.<suffix>`.
+fn hidden_name(file: &str) -> Option<(&str, FileState)> {
+    let (range, rest) = file.strip_prefix('.')?.split_once('.')?;
+    let id = |suffix| rest.strip_suffix(suffix).and_then(|id| Uuid::try_parse(id).ok());
+    let publishing = id(PUBLISHING_SUFFIX).map(FileState::Publishing);
+    Some((range, publishing.or_else(|| id(ORPHAN_SUFFIX).map(FileState::Orphan))?))
 }
 
 impl fmt::Display for FilePath {
@@ -130,10 +144,11 @@ mod tests {
 
     prop_compose! {
         fn path()(scope in name(), stream in name(), segment in prop_oneof![0_u32..3, any::<u32>()], first in prop_oneof![0_u64..3, 0..u64::MAX - 1],
-                  rows in prop_oneof![1_u64..3, 1..u64::MAX], publishing in proptest::option::of(any::<u128>())) -> FilePath {
+                  rows in prop_oneof![1_u64..3, 1..u64::MAX], state in 0_u8..3, id: u128) -> FilePath {
             let stream = StreamName::parse_parts(&scope, &stream).unwrap();
             let file = FilePath::published(stream, SegmentNumber::new(segment), first..first.saturating_add(rows)).unwrap();
-            publishing.map_or(file.clone(), |intent| file.while_publishing(Uuid::from_u128(intent)))
+            let id = Uuid::from_u128(id);
+            file.in_state([FileState::Published, FileState::Publishing(id), FileState::Orphan(id)][usize::from(state)])
         }
     }
 
@@ -151,8 +166,8 @@ mod tests {
             for part in parts {
                 prop_assert!(matches!(part, Component::Normal(name) if name.len() <= 255));
             }
-            prop_assert_eq!(text.ends_with(".parquet"), path.publishing.is_none());
-            prop_assert_eq!(full.file_name().unwrap().to_str().unwrap().starts_with('.'), path.publishing.is_some());
+            prop_assert_eq!(text.ends_with(".parquet"), path.state == FileState::Published);
+            prop_assert_eq!(full.file_name().unwrap().to_str().unwrap().starts_with('.'), path.state != FileState::Published);
         }
 
         /// Different (scope, stream, segment): different folders, neither inside the other. Different files: different paths.
@@ -181,13 +196,13 @@ mod tests {
     fn foreign_paths_are_refused() {
         let published = "s/t/segment-3/00000000000000000005-00000000000000000009.parquet";
         let path = FilePath::parse(published).unwrap();
-        assert_eq!((path.segment, path.offsets.clone(), path.publishing), (SegmentNumber::new(3), 5..10, None));
-        let hidden = path.while_publishing(Uuid::from_u128(7)).to_string();
+        assert_eq!((path.segment, path.offsets.clone(), path.state), (SegmentNumber::new(3), 5..10, FileState::Published));
+        let hidden = path.in_state(FileState::Publishing(Uuid::from_u128(7))).to_string();
         assert_eq!(
             hidden,
             "s/t/segment-3/.00000000000000000005-00000000000000000009.00000000-0000-0000-0000-000000000007.publishing"
         );
-        assert_eq!(FilePath::parse(&hidden).unwrap().when_published(), path);
+        assert_eq!(FilePath::parse(&hidden).unwrap().in_state(FileState::Published), path);
         for text in [
             "",
             "/",

@@ -21,7 +21,7 @@ pub struct TieringPolicy {
     pub file_bytes_target: u64,
     /// A file ends at this many extents, which bounds the ledger commit that replaces them. Default 16,384, at least 1.
     pub file_extents_max: usize,
-    /// When the log must shrink, less than this is left to be copied forward in the log. Default 1 MiB.
+    /// When the log must shrink, less than this is left to be copied forward in the log. Default 8 MiB.
     pub file_bytes_min: u64,
     /// Rows become a file of whatever size at this age. Default 10 minutes.
     pub age_ms_max: u64,
@@ -32,7 +32,7 @@ impl Default for TieringPolicy {
         Self {
             file_bytes_target: 128 << 20,
             file_extents_max: 16_384,
-            file_bytes_min: 1 << 20,
+            file_bytes_min: 8 << 20,
             age_ms_max: 10 * 60 * 1000,
         }
     }
