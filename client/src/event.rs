@@ -11,7 +11,7 @@ use arrow::{
     datatypes::{DataType, SchemaRef},
     error::ArrowError,
 };
-use sluice_schema::types::{BYTES_HEADERS, BYTES_KEY, BYTES_VALUE};
+use sluice_schema::types::{BYTES_HEADERS, BYTES_KEY};
 
 /// One event of the bytes schema, borrowed. Headers keep their order; names may repeat.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -222,7 +222,7 @@ impl Headers {
 #[cfg(test)]
 mod tests {
     use arrow::array::{Array as _, AsArray as _};
-    use sluice_schema::types::bytes_schema;
+    use sluice_schema::types::{BYTES_VALUE, bytes_schema};
 
     use super::*;
 

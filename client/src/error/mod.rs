@@ -1,6 +1,6 @@
 //! Why a call failed and what the caller does next.
 
-mod wire;
+pub mod wire;
 
 use std::time::Duration;
 

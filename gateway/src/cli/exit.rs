@@ -101,11 +101,8 @@ mod tests {
     #[test]
     fn classes_have_their_codes() {
         let exit = |class: ErrorClass| {
-            let detail = ErrorDetail {
-                class: class.into(),
-                reason: ErrorReason::BadRequest.into(),
-                ..ErrorDetail::default()
-            };
+            let detail =
+                ErrorDetail { class: class.into(), reason: ErrorReason::BadRequest.into(), ..ErrorDetail::default() };
             Failure::from(from_status(&to_status(detail, "x"))).exit
         };
         assert_eq!(exit(ErrorClass::InvalidArgument), Exit::Usage);

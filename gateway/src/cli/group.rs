@@ -69,7 +69,11 @@ pub async fn run(command: GroupCommand, context: &Context) -> Outcome {
             let positions = starting_positions(context, &stream, &from).await?;
             let (created, _) = client.create_group(&group, &stream, &positions).await?;
             let what = if created { "created" } else { "is there already" };
-            done(context, format!("reader group {group} {what}"), json!({ "group": group.to_string(), "created": created }))
+            done(
+                context,
+                format!("reader group {group} {what}"),
+                json!({ "group": group.to_string(), "created": created }),
+            )
         }
         GroupCommand::List { scope } => list(context, scope).await,
         GroupCommand::Show { group } => show(context, &group).await,
@@ -89,11 +93,19 @@ pub async fn run(command: GroupCommand, context: &Context) -> Outcome {
                 (None, None) => ResetTo::At(At::Earliest),
             };
             let info = handle.reset(to).await?;
-            done(context, format!("reader group {group} is reset, generation {}", info.generation), as_json::group(&info))
+            done(
+                context,
+                format!("reader group {group} is reset, generation {}", info.generation),
+                as_json::group(&info),
+            )
         }
         GroupCommand::Delete { group } => {
             client.delete_group(&group).await?;
-            done(context, format!("reader group {group} deleted"), json!({ "group": group.to_string(), "deleted": true }))
+            done(
+                context,
+                format!("reader group {group} deleted"),
+                json!({ "group": group.to_string(), "deleted": true }),
+            )
         }
     }
 }
@@ -102,7 +114,9 @@ pub async fn run(command: GroupCommand, context: &Context) -> Outcome {
 fn only<'a>(mut streams: impl Iterator<Item = &'a StreamName>) -> Result<&'a StreamName, Failure> {
     match (streams.next(), streams.next()) {
         (Some(stream), None) => Ok(stream),
-        _ => Err(Failure::usage("positions belong to one stream, but the group reads several: use a time or a checkpoint")),
+        _ => Err(Failure::usage(
+            "positions belong to one stream, but the group reads several: use a time or a checkpoint",
+        )),
     }
 }
 

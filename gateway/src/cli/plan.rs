@@ -6,7 +6,8 @@ use sluice_client::{Positions, Start, wire::PlanResponse};
 use sluice_schema::names::StreamName;
 
 use super::{
-    Context, exit::Outcome,
+    Context,
+    exit::Outcome,
     json as as_json,
     output::{Table, emit, size},
     places::Place,
@@ -67,9 +68,10 @@ fn json_plan(plan: &PlanResponse) -> Value {
             "last_commit_seq": file.last_commit_seq,
         })
     });
-    let tail = plan.tail.iter().map(|range| {
-        json!({ "segment": range.segment, "first": range.first, "end": range.end, "bytes": range.bytes })
-    });
+    let tail = plan
+        .tail
+        .iter()
+        .map(|range| json!({ "segment": range.segment, "first": range.first, "end": range.end, "bytes": range.bytes }));
     json!({
         "commit_seq": plan.commit_seq,
         "end": plan.end.as_ref().map(as_json::positions),

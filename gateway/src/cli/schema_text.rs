@@ -263,7 +263,9 @@ mod tests {
             Just(Kind::Float),
             Just(Kind::Double),
             Just(Kind::Date),
-            (1u8..=38).prop_flat_map(|p| (Just(p), 0..=p)).prop_map(|(precision, scale)| Kind::Decimal { precision, scale }),
+            (1u8..=38)
+                .prop_flat_map(|p| (Just(p), 0..=p))
+                .prop_map(|(precision, scale)| Kind::Decimal { precision, scale }),
             (1..=TYPE_LENGTH_MAX).prop_map(Kind::Char),
             prop_oneof![Just(TYPE_LENGTH_MAX), 1..1000u32].prop_map(Kind::VarChar),
             (1..=TYPE_LENGTH_MAX).prop_map(Kind::Binary),
@@ -306,7 +308,8 @@ mod tests {
     fn people_write_it_shorter() {
         let schema = parse("carrier string not null,distance INT, t timestamp(3) without time zone, z TIMESTAMP WITH LOCAL TIME ZONE, d DECIMAL")
             .unwrap();
-        let expected = "`carrier` STRING NOT NULL, `distance` INT, `t` TIMESTAMP(3), `z` TIMESTAMP_LTZ(6), `d` DECIMAL(10, 0)";
+        let expected =
+            "`carrier` STRING NOT NULL, `distance` INT, `t` TIMESTAMP(3), `z` TIMESTAMP_LTZ(6), `d` DECIMAL(10, 0)";
         assert_eq!(schema.to_string(), expected);
     }
 

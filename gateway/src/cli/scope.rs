@@ -36,7 +36,8 @@ pub async fn run(command: ScopeCommand, context: &Context) -> Outcome {
     match command {
         ScopeCommand::Create { scope } => {
             let created = client.create_scope(&scope).await?;
-            let text = if created { format!("scope {scope} created") } else { format!("scope {scope} is there already") };
+            let text =
+                if created { format!("scope {scope} created") } else { format!("scope {scope} is there already") };
             done(context, text, json!({ "scope": scope.as_str(), "created": created }))
         }
         ScopeCommand::List => {

@@ -59,7 +59,8 @@ pub fn run(args: ServeArgs) -> Outcome {
     telemetry::start(&settings).map_err(|e| Failure::usage(e.to_string()))?;
     let runtime = tokio::runtime::Runtime::new().map_err(|e| Failure::new(format!("cannot start threads: {e}")))?;
     // Before serving, so that a signal during recovery counts, too.
-    let shutdown = runtime.block_on(async { signals() }).map_err(|e| Failure::new(format!("cannot watch signals: {e}")))?;
+    let shutdown =
+        runtime.block_on(async { signals() }).map_err(|e| Failure::new(format!("cannot watch signals: {e}")))?;
     let served = runtime.block_on(crate::serve(settings, shutdown));
     served.map_err(|error| Failure::new(format!("{error:#}")))
 }
@@ -119,7 +120,10 @@ mod tests {
 
     fn parsed(flags: &[&str], env: &[(&str, &str)]) -> Result<Settings, Failure> {
         let args = Harness::parse_from([&["serve"], flags].concat()).args;
-        settings(args, env.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect::<Vec<_>>().into_iter())
+        settings(
+            args,
+            env.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect::<Vec<_>>().into_iter(),
+        )
     }
 
     #[test]
@@ -127,11 +131,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("sluice.toml");
         std::fs::write(&file, "listen = '127.0.0.1:1'\nlog_level = 'warn'\n[tiering]\nmax_age = '1min'\n").unwrap();
-        let flags = ["--config", file.to_str().unwrap(), "--listen", "127.0.0.1:4", "--set", "tiering.interval=3s", "--log-format", "json"];
+        let flags = [
+            "--config",
+            file.to_str().unwrap(),
+            "--listen",
+            "127.0.0.1:4",
+            "--set",
+            "tiering.interval=3s",
+            "--log-format",
+            "json",
+        ];
         let settings = parsed(&flags, &[("SLUICE_LISTEN", "127.0.0.1:2"), ("SLUICE_TIERING__INTERVAL", "2s")]).unwrap();
         assert_eq!(settings.listen.port(), 4);
-        assert_eq!(settings.tiering.interval.millis(), 3000);
-        assert_eq!(settings.tiering.max_age.millis(), 60_000);
+        assert_eq!(settings.tiering.interval.as_millis(), 3000);
+        assert_eq!(settings.tiering.max_age.as_millis(), 60_000);
         assert_eq!((settings.log_level.as_str(), settings.log_format), ("warn", LogFormat::Json));
     }
 

@@ -14,7 +14,8 @@ use sluice_schema::{
 };
 
 use super::{
-    Context, exit::Outcome,
+    Context,
+    exit::Outcome,
     json as as_json,
     output::{Table, emit, size, time},
     schema_text,
@@ -92,7 +93,8 @@ pub async fn run(command: StreamCommand, context: &Context) -> Outcome {
         StreamCommand::Flush { stream } => {
             let published = client.flush_stream(&stream).await?;
             let positions = wire::Positions::from(&published.positions);
-            let text = format!("stream {stream} is published up to {}, {} new files", published.positions, published.files);
+            let text =
+                format!("stream {stream} is published up to {}, {} new files", published.positions, published.files);
             done(context, text, json!({ "published": as_json::positions(&positions), "files": published.files }))
         }
         StreamCommand::Seal { stream } => {

@@ -10,7 +10,8 @@ use sluice_schema::{ids::TransactionId, names::SinkName};
 use uuid::Uuid;
 
 use super::{
-    Context, exit::Outcome,
+    Context,
+    exit::Outcome,
     json as as_json,
     output::{Table, emit, id, size, time},
     scope::done,

@@ -82,9 +82,9 @@ impl Layers {
         };
         let value = match known.get(name).ok_or_else(unknown)? {
             Value::Table(_) => return Err(unknown()),
-            Value::Boolean(_) => Value::Boolean(
-                value.parse().map_err(|_| Problem::new(format!("`{value}` is neither true nor false")))?,
-            ),
+            Value::Boolean(_) => {
+                Value::Boolean(value.parse().map_err(|_| Problem::new(format!("`{value}` is neither true nor false")))?)
+            }
             _ => Value::String(value.to_string()),
         };
         let target = match section {
@@ -136,7 +136,8 @@ mod tests {
     fn flags_win_over_the_environment_and_that_over_the_file() {
         let file = "listen = '127.0.0.1:1'\nhttp_listen = '127.0.0.1:2'\ncache_bytes = '1MiB'\n[log]\nsync_bytes = '1MiB'\nfile_bytes = '16MiB'\n";
         let layers = Layers::default().text(file, "f").unwrap();
-        let env = [("SLUICE_HTTP_LISTEN", "127.0.0.1:3"), ("SLUICE_CACHE_BYTES", "2MiB"), ("SLUICE_LOG__SYNC_BYTES", "2MiB")];
+        let env =
+            [("SLUICE_HTTP_LISTEN", "127.0.0.1:3"), ("SLUICE_CACHE_BYTES", "2MiB"), ("SLUICE_LOG__SYNC_BYTES", "2MiB")];
         let layers = layers.environment(variables(&env)).unwrap();
         let settings = layers.set("cache_bytes", "3MiB").unwrap().finish().unwrap();
         assert_eq!(settings.listen.port(), 1, "file");

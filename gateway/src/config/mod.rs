@@ -138,7 +138,10 @@ impl Settings {
             }
         }
         if self.listen == self.http_listen && self.listen.port() != 0 {
-            return Err(Problem::new(format!("listen and http_listen are both {}: give them different ports", self.listen)));
+            return Err(Problem::new(format!(
+                "listen and http_listen are both {}: give them different ports",
+                self.listen
+            )));
         }
         if self.data_dir.as_os_str().is_empty() {
             return Err(Problem::new("data_dir is empty: name a directory"));
@@ -160,7 +163,7 @@ impl Settings {
             ("tiering.max_age", self.tiering.max_age),
             ("open_transaction_ttl", self.open_transaction_ttl),
         ] {
-            if value.millis() == 0 {
+            if value.as_millis() == 0 {
                 return Err(Problem::new(format!("{key} = {value} is too short: at least 1ms")));
             }
         }

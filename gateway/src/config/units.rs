@@ -44,7 +44,7 @@ impl Span {
     }
 
     /// In milliseconds.
-    pub const fn millis(self) -> u64 {
+    pub const fn as_millis(self) -> u64 {
         self.0
     }
 }
@@ -58,7 +58,8 @@ impl From<Span> for Duration {
 impl FromStr for ByteSize {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let malformed = || format!("`{text}` is no size: write a whole number with B, KiB, MiB or GiB, for example 64MiB");
+        let malformed =
+            || format!("`{text}` is no size: write a whole number with B, KiB, MiB or GiB, for example 64MiB");
         parse(text, &SIZE_UNITS).map(Self).ok_or_else(malformed)
     }
 }
@@ -66,7 +67,8 @@ impl FromStr for ByteSize {
 impl FromStr for Span {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let malformed = || format!("`{text}` is no time span: write a whole number with ms, s, min, h or d, for example 10s");
+        let malformed =
+            || format!("`{text}` is no time span: write a whole number with ms, s, min, h or d, for example 10s");
         parse(text, &TIME_UNITS).map(Self).ok_or_else(malformed)
     }
 }

@@ -57,11 +57,14 @@ impl Printer {
             let cells = self.schema.fields().iter().zip(batch.rows.columns());
             match self.format {
                 OutputFormat::Jsonl => {
-                    let values = cells.map(|(field, array)| (field.name.clone(), json_value(array, &field.data_type.kind, row)));
+                    let values =
+                        cells.map(|(field, array)| (field.name.clone(), json_value(array, &field.data_type.kind, row)));
                     line(out, self.add_positions(batch, row, values.collect()))?;
                 }
                 OutputFormat::Csv => {
-                    let texts = cells.map(|(field, array)| csv_text(array, &field.data_type.kind, row).unwrap_or_else(|| self.null.clone()));
+                    let texts = cells.map(|(field, array)| {
+                        csv_text(array, &field.data_type.kind, row).unwrap_or_else(|| self.null.clone())
+                    });
                     record(out, self.position_texts(batch, row).chain(texts))?;
                 }
             }

@@ -40,9 +40,19 @@ enum Values {
     Time(Time32MillisecondBuilder),
     /// In the unit of the precision.
     Timestamp(Int64Builder),
-    List { item: Box<Column>, runs: Runs },
-    Map { key: Box<Column>, value: Box<Column>, runs: Runs },
-    Row { fields: Vec<(String, Column)>, valid: Vec<bool> },
+    List {
+        item: Box<Column>,
+        runs: Runs,
+    },
+    Map {
+        key: Box<Column>,
+        value: Box<Column>,
+        runs: Runs,
+    },
+    Row {
+        fields: Vec<(String, Column)>,
+        valid: Vec<bool>,
+    },
 }
 
 /// Where the children of each row end.
@@ -193,8 +203,8 @@ impl Column {
                 _ => return Err(scalar::unfit(text, kind)),
             },
             Values::List { .. } | Values::Map { .. } | Values::Row { .. } => {
-                let raw: &RawValue =
-                    serde_json::from_str(text).map_err(|e| format!("{} is no JSON: {}", scalar::shown(text), json_fault(&e)))?;
+                let raw: &RawValue = serde_json::from_str(text)
+                    .map_err(|e| format!("{} is no JSON: {}", scalar::shown(text), json_fault(&e)))?;
                 return self.push_json(raw);
             }
         }
@@ -338,7 +348,13 @@ fn json<'a, T: serde::Deserialize<'a>>(text: &'a str, what: &str) -> Result<T, S
 fn plain_json<'a>(text: &'a str, kind: &Kind) -> Result<Cow<'a, str>, String> {
     let numeric = matches!(
         kind,
-        Kind::TinyInt | Kind::SmallInt | Kind::Integer | Kind::BigInt | Kind::Float | Kind::Double | Kind::Decimal { .. }
+        Kind::TinyInt
+            | Kind::SmallInt
+            | Kind::Integer
+            | Kind::BigInt
+            | Kind::Float
+            | Kind::Double
+            | Kind::Decimal { .. }
     );
     match text.as_bytes().first() {
         Some(b'"') if *kind == Kind::Boolean => Err(scalar::unfit(text, kind)),

@@ -39,7 +39,7 @@ pub fn json_value(array: &dyn Array, kind: &Kind, row: usize) -> Value {
         Kind::Map { key, value } => map(array, (&key.kind, &value.kind), row),
         Kind::Row(fields) => {
             let columns = array.as_struct().columns();
-            let field = |(field, column): (&sluice_schema::types::Field, _)| {
+            let field = |(field, column): (&sluice_schema::types::Field, &arrow::array::ArrayRef)| {
                 (field.name.clone(), json_value(column, &field.data_type.kind, row))
             };
             fields.iter().zip(columns).map(field).collect::<Map<_, _>>().into()
@@ -70,7 +70,11 @@ fn map(array: &dyn Array, (key, value): (&Kind, &Kind), row: usize) -> Value {
 
 /// The shortest number that reads back as the same float.
 fn single(value: f32) -> Value {
-    if value.is_finite() { double(value.to_string().parse().unwrap_or(f64::from(value))) } else { double(f64::from(value)) }
+    if value.is_finite() {
+        double(value.to_string().parse().unwrap_or(f64::from(value)))
+    } else {
+        double(f64::from(value))
+    }
 }
 
 fn double(value: f64) -> Value {
@@ -98,7 +102,8 @@ fn date(days: i32) -> String {
 fn time(millis: i32, precision: u8) -> String {
     let millis = u32::try_from(millis).unwrap_or(u32::MAX);
     let time = NaiveTime::from_num_seconds_from_midnight_opt(millis / 1000, millis % 1000 * 1_000_000);
-    let text = |time: NaiveTime| format!("{}{}", time.format("%H:%M:%S"), fraction(millis % 1000 * 1_000_000, precision));
+    let text =
+        |time: NaiveTime| format!("{}{}", time.format("%H:%M:%S"), fraction(millis % 1000 * 1_000_000, precision));
     time.map_or_else(|| format!("{millis} ms"), text)
 }
 

@@ -119,7 +119,8 @@ pub fn bytes(text: &str, kind: &Kind) -> Result<Vec<u8>, String> {
 
 /// Days since 1970-01-01.
 pub fn date(text: &str) -> Result<i32, String> {
-    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").map_err(|_| format!("{} is no DATE such as 2013-01-31", shown(text)))?;
+    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d")
+        .map_err(|_| format!("{} is no DATE such as 2013-01-31", shown(text)))?;
     let days = date.signed_duration_since(NaiveDate::default()).num_days();
     i32::try_from(days).map_err(|_| unfit(text, &Kind::Date))
 }

@@ -22,9 +22,8 @@ fn json_rows(schema: &Schema, lines: &[&str]) -> Result<RecordBatch, String> {
 
 fn rendered(schema: &Schema, batch: &RecordBatch, row: usize) -> String {
     let fields = schema.fields().iter().zip(batch.columns());
-    let object: serde_json::Map<String, Value> = fields
-        .map(|(field, column)| (field.name.clone(), json_value(column, &field.data_type.kind, row)))
-        .collect();
+    let object: serde_json::Map<String, Value> =
+        fields.map(|(field, column)| (field.name.clone(), json_value(column, &field.data_type.kind, row))).collect();
     Value::from(object).to_string()
 }
 

@@ -47,7 +47,9 @@ pub fn open(args: &WriteArgs) -> Result<Input, Failure> {
     let format = match args.format {
         Some(format) => Some(format),
         None => Some(by_ending(&args.file).ok_or_else(|| {
-            Failure::usage(format!("the ending of {name} does not say what it holds: add --format csv, jsonl, parquet or lines"))
+            Failure::usage(format!(
+                "the ending of {name} does not say what it holds: add --format csv, jsonl, parquet or lines"
+            ))
         })?),
     };
     let length = metadata.is_file().then_some(metadata.len());

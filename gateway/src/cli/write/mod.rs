@@ -82,10 +82,12 @@ pub async fn run(args: WriteArgs, context: &Context) -> Outcome {
     let is_bytes = stream.is_bytes();
     let options = rows::Options {
         null: args.null.clone(),
-        delimiter: u8::try_from(args.delimiter).map_err(|_| Failure::usage("the delimiter must be one ASCII character"))?,
+        delimiter: u8::try_from(args.delimiter)
+            .map_err(|_| Failure::usage("the delimiter must be one ASCII character"))?,
         header: !args.no_header,
     };
-    let reading = tokio::task::spawn_blocking(move || rows::read(input, &schema, is_bytes, &options, &counted, &batches));
+    let reading =
+        tokio::task::spawn_blocking(move || rows::read(input, &schema, is_bytes, &options, &counted, &batches));
 
     let started = Instant::now();
     let mut target = Target::open(&context.client, stream, &args).await?;
@@ -122,7 +124,9 @@ pub async fn run(args: WriteArgs, context: &Context) -> Outcome {
 /// A bar over the bytes of a file, or a spinner; on a terminal only.
 fn bar(length: Option<u64>) -> ProgressBar {
     let (bar, template) = match length {
-        Some(length) => (ProgressBar::new(length), "{bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left  {msg}"),
+        Some(length) => {
+            (ProgressBar::new(length), "{bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left  {msg}")
+        }
         None => (ProgressBar::new_spinner(), "{spinner} {bytes}  {bytes_per_sec}  {msg}"),
     };
     if let Ok(style) = ProgressStyle::with_template(template) {

@@ -99,7 +99,9 @@ pub fn read(
     let reader = BufReader::with_capacity(1 << 18, progress.wrap_read(input.source.into_reader()));
     match (format, is_bytes) {
         (InputFormat::Csv, false) => csv_rows::read(reader, schema, options, &mut sink),
-        (InputFormat::Csv, true) => Err(": CSV needs a stream with columns, this one has keys and values of bytes".into()),
+        (InputFormat::Csv, true) => {
+            Err(": CSV needs a stream with columns, this one has keys and values of bytes".into())
+        }
         (InputFormat::Jsonl, false) => json_rows::read(reader, schema, &mut sink),
         (InputFormat::Jsonl, true) => bytes::read_json(reader, &mut sink),
         (InputFormat::Lines, true) => bytes::read_lines(reader, &mut sink),

@@ -60,7 +60,8 @@ fn collect(
 
 /// An event from a JSON object.
 pub(super) fn event(line: &str) -> Result<OwnedEvent, String> {
-    let given: BTreeMap<String, &RawValue> = serde_json::from_str(line).map_err(|e| format!("it is no JSON object: {e}"))?;
+    let given: BTreeMap<String, &RawValue> =
+        serde_json::from_str(line).map_err(|e| format!("it is no JSON object: {e}"))?;
     let mut event = OwnedEvent::default();
     let mut has_value = false;
     for (name, raw) in given {
@@ -71,7 +72,10 @@ pub(super) fn event(line: &str) -> Result<OwnedEvent, String> {
         match name.as_str() {
             "key" => event.key = Some(string(raw).map_err(fault)?.into_bytes()),
             "key_base64" => event.key = Some(base64(raw).map_err(fault)?),
-            "value" => event.value = if raw.get().starts_with('"') { string(raw).map_err(fault)?.into_bytes() } else { raw.get().into() },
+            "value" => {
+                event.value =
+                    if raw.get().starts_with('"') { string(raw).map_err(fault)?.into_bytes() } else { raw.get().into() }
+            }
             "value_base64" => event.value = base64(raw).map_err(fault)?,
             "event_time" => event.event_time_ms = Some(event_time(raw).map_err(fault)?),
             "headers" => event.headers = headers(raw).map_err(fault)?,

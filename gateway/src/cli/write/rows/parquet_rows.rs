@@ -6,10 +6,7 @@ use arrow::{
     array::{ArrayRef, RecordBatch, new_null_array},
     compute::{CastOptions, cast_with_options},
 };
-use parquet::{
-    arrow::arrow_reader::ParquetRecordBatchReaderBuilder,
-    file::reader::ChunkReader,
-};
+use parquet::{arrow::arrow_reader::ParquetRecordBatchReaderBuilder, file::reader::ChunkReader};
 use sluice_schema::types::Schema;
 
 use super::{BATCH_ROWS, Rows, Sink};
@@ -20,9 +17,11 @@ const SYSTEM_PREFIX: char = '_';
 pub(super) fn read(file: impl ChunkReader + 'static, schema: &Schema, sink: &mut Sink<'_>) -> Result<(), String> {
     let unreadable = |e: parquet::errors::ParquetError| format!(": it is no readable Parquet file: {e}");
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(unreadable)?;
-    let unknown = builder.schema().fields().iter().find(|field| {
-        schema.index_of(field.name()).is_none() && !field.name().starts_with(SYSTEM_PREFIX)
-    });
+    let unknown = builder
+        .schema()
+        .fields()
+        .iter()
+        .find(|field| schema.index_of(field.name()).is_none() && !field.name().starts_with(SYSTEM_PREFIX));
     if let Some(unknown) = unknown {
         return Err(format!(": the stream has no column `{}`", unknown.name()));
     }

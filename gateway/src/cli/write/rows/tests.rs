@@ -85,7 +85,10 @@ fn large_inputs_come_in_batches() {
 fn events_of_bytes_from_lines_and_json() {
     let lines = run(|sink| bytes::read_lines(Cursor::new("a\n\n\u{ff}b"), sink)).unwrap();
     let Some(Rows::Events(events)) = lines.into_iter().next() else { panic!() };
-    assert_eq!(events.iter().map(|event| event.value.as_slice()).collect::<Vec<_>>(), [b"a".as_slice(), b"", "\u{ff}b".as_bytes()]);
+    assert_eq!(
+        events.iter().map(|event| event.value.as_slice()).collect::<Vec<_>>(),
+        [b"a".as_slice(), b"", "\u{ff}b".as_bytes()]
+    );
 
     let full = r#"{"key":"k","value":{"x":1.0},"event_time":"1970-01-01 00:00:01","headers":{"h":"v"}}"#;
     let event = bytes::event(full).unwrap();
@@ -108,10 +111,8 @@ fn events_of_bytes_from_lines_and_json() {
 fn parquet_columns_go_by_name_and_are_cast_without_loss() {
     let write = |distance: i64| {
         let fields = vec![Field::new("distance", DataType::Int64, false), Field::new("carrier", DataType::Utf8, false)];
-        let columns: Vec<arrow::array::ArrayRef> = vec![
-            Arc::new(Int64Array::from(vec![distance])),
-            Arc::new(arrow::array::StringArray::from(vec!["UA"])),
-        ];
+        let columns: Vec<arrow::array::ArrayRef> =
+            vec![Arc::new(Int64Array::from(vec![distance])), Arc::new(arrow::array::StringArray::from(vec!["UA"]))];
         let batch = RecordBatch::try_new(Arc::new(ArrowSchema::new(fields)), columns).unwrap();
         let mut file = Vec::new();
         let mut writer = parquet::arrow::ArrowWriter::try_new(&mut file, batch.schema(), None).unwrap();

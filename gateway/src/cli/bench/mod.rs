@@ -1,0 +1,115 @@
+//! `sluice bench`.
+
+mod disk;
+mod process;
+mod reading;
+mod report;
+mod writing;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use clap::Args;
+use indicatif::ProgressBar;
+use sluice_client::StreamSettings;
+use sluice_schema::names::{Name, StreamName};
+
+use super::{
+    Context,
+    exit::{Failure, Outcome},
+    output::{emit, note},
+};
+use crate::config::Span;
+
+/// Measure writing and reading against a gateway, and the disk beside it.
+///
+/// Writes transactions to a new stream of bytes, commits them in an interval, reads everything back, and writes the
+/// same number of bytes straight to the gateway's disk with one fdatasync every 8 MiB. The stream is deleted at the end.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Events to write, over all producers
+    #[arg(long, default_value_t = 20_000_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    events: u64,
+    /// Bytes of an event: a key of 8 and a value
+    #[arg(long, default_value_t = 100, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(9..=1_000_000))]
+    event_bytes: u32,
+    /// Segments of the stream
+    #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    segments: u32,
+    /// Producers, each with a sink of its own
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    producers: u32,
+    /// How often each producer commits
+    #[arg(long, default_value = "1s", value_name = "SPAN")]
+    commit_interval: Span,
+    /// Directory for the disk's own figure; by default beside the gateway's data directory, if it is on this machine
+    #[arg(long, value_name = "DIRECTORY")]
+    disk_dir: Option<PathBuf>,
+    /// Keep the stream
+    #[arg(long)]
+    keep: bool,
+}
+
+/// What was measured.
+#[derive(Debug)]
+pub struct Measured {
+    pub write: writing::Written,
+    pub read: reading::Read,
+    pub disk: Option<disk::Disk>,
+    pub memory: Option<process::Memory>,
+}
+
+pub async fn run(args: BenchArgs, context: &Context) -> Outcome {
+    let client = &context.client;
+    let status = client.status().await?;
+    let scope = Name::parse("bench").map_err(|e| Failure::new(e.to_string()))?;
+    client.create_scope(&scope).await?;
+    #[expect(clippy::disallowed_methods, reason = "the command line is the edge; no simulated code runs here")]
+    let unique = uuid::Uuid::new_v4();
+    let name = Name::parse(&format!("run-{unique}")).map_err(|e| Failure::new(e.to_string()))?;
+    let stream = StreamName::new(scope, name);
+    client.create_stream(&stream, StreamSettings::bytes(args.segments).routed_by(["key"])).await?;
+    note(format!("writing {} events of {} bytes to {stream}", args.events, args.event_bytes));
+
+    let measured = measure(&args, context, &stream, &status.data_dir).await;
+    if args.keep {
+        note(format!("stream {stream} is kept"));
+    } else {
+        client.delete_stream(&stream).await?;
+    }
+    let measured = measured?;
+    emit(context.format, || report::text(&args, &measured), || report::json(&args, &measured))
+}
+
+async fn measure(
+    args: &BenchArgs,
+    context: &Context,
+    stream: &StreamName,
+    data_dir: &str,
+) -> Result<Measured, Failure> {
+    let client = &context.client;
+    let described = Arc::new(client.stream(stream).await?);
+    let progress = ProgressBar::new(args.events);
+    progress.enable_steady_tick(Duration::from_millis(200));
+    let write = writing::measure(client, &described, args, &progress).await;
+    progress.finish_and_clear();
+    let write = write?;
+    let memory = process::memory_of_listener(client.endpoint());
+
+    note("reading them back");
+    let read = reading::measure(client, stream).await?;
+    if read.events != write.events {
+        let text = format!("{} events were committed, but {} were read back", write.events, read.events);
+        return Err(Failure::damaged(text));
+    }
+    let folder = args.disk_dir.clone().or_else(|| disk::beside(data_dir));
+    let disk = match folder {
+        Some(folder) => {
+            note(format!("writing straight to {}", folder.display()));
+            let bytes = write.bytes.clamp(64 << 20, 2 << 30);
+            let measured = tokio::task::spawn_blocking(move || disk::measure(&folder, bytes)).await;
+            Some(measured.map_err(|e| Failure::new(e.to_string()))??)
+        }
+        None => None,
+    };
+    Ok(Measured { write, read, disk, memory })
+}

@@ -1,0 +1,168 @@
+//! The figures as a table and as JSON.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{BenchArgs, Measured};
+use crate::cli::output::{Table, size};
+
+/// The table.
+pub fn text(args: &BenchArgs, measured: &Measured) -> String {
+    let Measured { write, read, disk, memory } = measured;
+    let mut table = Table::new(&["", "EVENTS/S>", "MB/S>", "SECONDS>"]);
+    let mut row = |name: &str, events: Option<u64>, bytes: u64, took: Duration| {
+        let events = events.map_or_else(|| "-".into(), |events| thousands(rate(events, took)));
+        table.row([
+            name.to_string(),
+            events,
+            format!("{:.1}", megabytes(bytes, took)),
+            format!("{:.2}", took.as_secs_f64()),
+        ]);
+    };
+    row("transactional write", Some(write.events), write.bytes, write.took);
+    row("read back", Some(read.events), read.bytes, read.took);
+    if let Some(disk) = disk {
+        row("disk, fdatasync each 8 MiB", None, disk.bytes, disk.took);
+    }
+    let mut text = format!(
+        "{} events of {} bytes, {} segments, {} producers, commit every {}\n\n{}\n",
+        args.events,
+        args.event_bytes,
+        args.segments,
+        args.producers,
+        args.commit_interval,
+        table.render()
+    );
+    text.push_str(&format!(
+        "commits  {}, prepare and commit took {:.1} ms (median), {:.1} ms (longest)\n",
+        write.commits,
+        millis(percentile(&write.commit_times, 50)),
+        millis(percentile(&write.commit_times, 100)),
+    ));
+    if let Some(disk) = disk {
+        let share = megabytes(write.bytes, write.took) / megabytes(disk.bytes, disk.took) * 100.0;
+        text.push_str(&format!("disk     writing reached {share:.0} % of the disk\n"));
+    }
+    match memory {
+        Some(memory) => text.push_str(&format!(
+            "gateway  {} resident, {} at most (process {})\n",
+            size(memory.resident_bytes),
+            size(memory.peak_bytes),
+            memory.pid
+        )),
+        None => text.push_str("gateway  not on this machine: its memory is not known\n"),
+    }
+    text
+}
+
+/// The same for programs.
+pub fn json(args: &BenchArgs, measured: &Measured) -> Value {
+    let Measured { write, read, disk, memory } = measured;
+    json!({
+        "events": args.events,
+        "event_bytes": args.event_bytes,
+        "segments": args.segments,
+        "producers": args.producers,
+        "commit_interval_ms": args.commit_interval.as_millis(),
+        "write": {
+            "events_per_second": rate(write.events, write.took),
+            "bytes_per_second": rate(write.bytes, write.took),
+            "seconds": write.took.as_secs_f64(),
+            "commits": write.commits,
+            "commit_ms_median": millis(percentile(&write.commit_times, 50)),
+            "commit_ms_max": millis(percentile(&write.commit_times, 100)),
+        },
+        "read": {
+            "events_per_second": rate(read.events, read.took),
+            "bytes_per_second": rate(read.bytes, read.took),
+            "seconds": read.took.as_secs_f64(),
+        },
+        "disk": disk.as_ref().map(|disk| json!({
+            "bytes_per_second": rate(disk.bytes, disk.took),
+            "seconds": disk.took.as_secs_f64(),
+        })),
+        "gateway": memory.map(|memory| json!({
+            "pid": memory.pid,
+            "resident_bytes": memory.resident_bytes,
+            "peak_bytes": memory.peak_bytes,
+        })),
+    })
+}
+
+fn rate(count: u64, took: Duration) -> u64 {
+    (count as f64 / took.as_secs_f64().max(1e-9)) as u64
+}
+
+/// Millions of bytes a second.
+fn megabytes(bytes: u64, took: Duration) -> f64 {
+    bytes as f64 / 1e6 / took.as_secs_f64().max(1e-9)
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+/// Of ascending times; 100 is the longest.
+fn percentile(times: &[Duration], percent: usize) -> Duration {
+    let last = times.len().saturating_sub(1);
+    times.get(last * percent / 100).copied().unwrap_or_default()
+}
+
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::bench::{disk::Disk, process::Memory, reading::Read, writing::Written};
+
+    #[test]
+    fn the_table_of_a_run() {
+        let args = BenchArgs {
+            events: 3_000_000,
+            event_bytes: 100,
+            segments: 2,
+            producers: 1,
+            commit_interval: "1s".parse().unwrap(),
+            disk_dir: None,
+            keep: false,
+        };
+        let second = Duration::from_secs(1);
+        let measured = Measured {
+            write: Written {
+                events: 3_000_000,
+                bytes: 300_000_000,
+                took: 2 * second,
+                commits: 2,
+                commit_times: vec![second / 100, second / 50],
+            },
+            read: Read { events: 3_000_000, bytes: 300_000_000, took: second },
+            disk: Some(Disk { bytes: 200_000_000, took: second }),
+            memory: Some(Memory { pid: 7, resident_bytes: 64 << 20, peak_bytes: 128 << 20 }),
+        };
+        let expected = "\
+3000000 events of 100 bytes, 2 segments, 1 producers, commit every 1s
+
+                             EVENTS/S   MB/S  SECONDS
+transactional write         1,500,000  150.0     2.00
+read back                   3,000,000  300.0     1.00
+disk, fdatasync each 8 MiB          -  200.0     1.00
+
+commits  2, prepare and commit took 10.0 ms (median), 20.0 ms (longest)
+disk     writing reached 75 % of the disk
+gateway  64.0 MiB resident, 128.0 MiB at most (process 7)
+";
+        assert_eq!(text(&args, &measured), expected);
+        assert_eq!(json(&args, &measured)["write"]["events_per_second"], 1_500_000);
+    }
+}
