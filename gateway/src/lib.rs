@@ -9,6 +9,7 @@
 //!
 //! Decisions about transactions are not made here but by the rules of `sluice-txn`; bytes are kept by `sluice-segment`.
 
+pub mod cli;
 pub mod config;
 mod engine;
 pub mod http;
