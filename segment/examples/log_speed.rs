@@ -2,7 +2,8 @@
 //! (a) raw, one pwrite and one fdatasync per 8 MiB; (b) through `Log::append`, 1 MiB blocks, a sync per 8 MiB.
 //!
 //! `cargo run --release -p sluice-segment --example log_speed [directory] [MiB per run]`: the directory defaults to the
-//! system's temporary one, everything written there is removed. The two take turns, so that a noisy neighbour hits both.
+//! system's temporary one, everything written there is removed. The two take turns in beginning, so that a
+//! noisy neighbour hits both; with other load on the machine single rounds differ by a factor of four.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use sluice_segment::log::{Block, Log, LogOptions, Lsn};
 
 const MIB: usize = 1 << 20;
 const SYNC_MIB: usize = 8;
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 8;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -30,15 +31,21 @@ fn main() -> Result<(), Box<dyn Error>> {
 #[expect(clippy::print_stdout, reason = "an example speaks to a person")]
 fn measure(dir: &Path, mib: usize) -> Result<(), Box<dyn Error>> {
     // Not compressible and not constant, in case the disk below is clever.
-    let data: Vec<u8> = (0..SYNC_MIB * MIB as usize).map(|n| (n as u32).wrapping_mul(0x9e37_79b9).to_le_bytes()[3]).collect();
+    let data: Vec<u8> = (0..SYNC_MIB * MIB).map(|n| (n as u32).wrapping_mul(0x9e37_79b9).to_le_bytes()[3]).collect();
     let data = Bytes::from(data);
     let (mut raw, mut log) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
-        raw.push(raw_run(&dir.join(format!("raw-{round}")), mib, &data)?);
-        log.push(log_run(&dir.join(format!("log-{round}")), mib, &data)?);
+        let (raw_path, log_path) = (dir.join(format!("raw-{round}")), dir.join(format!("log-{round}")));
+        if round % 2 == 0 {
+            raw.push(raw_run(&raw_path, mib, &data)?);
+        }
+        log.push(log_run(&log_path, mib, &data)?);
+        if round % 2 == 1 {
+            raw.push(raw_run(&raw_path, mib, &data)?);
+        }
         println!("round {round}: raw {:.0} MB/s, log {:.0} MB/s", raw[round], log[round]);
-        std::fs::remove_file(dir.join(format!("raw-{round}")))?;
-        std::fs::remove_dir_all(dir.join(format!("log-{round}")))?;
+        std::fs::remove_file(&raw_path)?;
+        std::fs::remove_dir_all(&log_path)?;
     }
     let (raw, log) = (harmonic_mean(&raw), harmonic_mean(&log));
     println!("raw {raw:.0} MB/s, log {log:.0} MB/s, ratio {:.2}", log / raw);

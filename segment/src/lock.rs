@@ -65,7 +65,7 @@ impl DirLock {
             }
         }
         // For people and for the message above; the lock itself needs no content.
-        file.set_len(0).and_then(|()| write!(file, "{}\n", std::process::id())).map_err(failed)?;
+        file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(failed)?;
         Ok(DirLock { _file: file })
     }
 }

@@ -31,7 +31,7 @@ use std::io;
 use std::path::PathBuf;
 
 pub use list::{Latest, latest, list};
-pub use read::read;
+pub use read::{OnEntry, read};
 pub use write::Writer;
 
 use crate::log::{BoxError, Lsn};

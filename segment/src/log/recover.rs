@@ -23,6 +23,9 @@ pub struct RecoveredFrame {
     pub facts: Bytes,
 }
 
+/// Takes a frame that is replayed.
+pub type OnFrame<'a> = dyn FnMut(RecoveredFrame) -> Result<(), BoxError> + 'a;
+
 /// What was found at start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recovery {
@@ -62,7 +65,7 @@ impl Log {
         dir: &Path,
         options: LogOptions,
         after: Lsn,
-        on_frame: &mut dyn FnMut(RecoveredFrame) -> Result<(), BoxError>,
+        on_frame: &mut OnFrame<'_>,
     ) -> Result<(Log, Recovery), OpenError> {
         disk.create_dir_all(dir).map_err(OpenError::io("make", dir))?;
         if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
@@ -224,7 +227,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn run(&mut self, on_frame: &mut dyn FnMut(RecoveredFrame) -> Result<(), BoxError>) -> Result<End, OpenError> {
+    fn run(&mut self, on_frame: &mut OnFrame<'_>) -> Result<End, OpenError> {
         if self.files.is_empty() {
             return Ok(End::NewFile);
         }
@@ -266,11 +269,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks one file; `Some(position)`: the log ends there.
-    fn file(
-        &mut self,
-        index: usize,
-        on_frame: &mut dyn FnMut(RecoveredFrame) -> Result<(), BoxError>,
-    ) -> Result<Option<u64>, OpenError> {
+    fn file(&mut self, index: usize, on_frame: &mut OnFrame<'_>) -> Result<Option<u64>, OpenError> {
         let found = &self.files[index];
         let file = found.open(self.disk)?;
         let mut position = PAGE;
@@ -308,7 +307,7 @@ impl<'a> Walk<'a> {
         index: usize,
         file: &FrameFile<'_>,
         frame: &FrameHeader,
-        on_frame: &mut dyn FnMut(RecoveredFrame) -> Result<(), BoxError>,
+        on_frame: &mut OnFrame<'_>,
     ) -> Result<Step, OpenError> {
         let lsn = frame.lsn;
         let Some(facts) = file.facts(frame)? else {

@@ -4,16 +4,15 @@ use super::{END_BYTES, HEADER_BYTES, MAGIC, Snapshot, SnapshotError, VERSION};
 use crate::env::{Disk, File, OpenMode};
 use crate::log::BoxError;
 
+/// Takes an entry: key and value.
+pub type OnEntry<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), BoxError> + 'a;
+
 /// Gives every entry (key, value) to `on_entry`, in the order written, and returns their number. Each entry's checksum is
 /// verified before it is given, that none is missing only at the end: use the entries after `Ok`.
 ///
 /// # Errors
 /// [`SnapshotError`].
-pub fn read(
-    disk: &dyn Disk,
-    snapshot: &Snapshot,
-    on_entry: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), BoxError>,
-) -> Result<u64, SnapshotError> {
+pub fn read(disk: &dyn Disk, snapshot: &Snapshot, on_entry: &mut OnEntry<'_>) -> Result<u64, SnapshotError> {
     let file = disk.open(&snapshot.path, OpenMode::Read).map_err(SnapshotError::io("open", &snapshot.path))?;
     let bytes = file.length().map_err(SnapshotError::io("read", &snapshot.path))?;
     let mut reader = Reader { snapshot, file, bytes, position: 0, entries: 0, blocks: 0, crc_of_crcs: 0 };
@@ -67,11 +66,7 @@ impl Reader<'_> {
         Ok(Some(block))
     }
 
-    fn entries(
-        &mut self,
-        block: &[u8],
-        on_entry: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), BoxError>,
-    ) -> Result<(), SnapshotError> {
+    fn entries(&mut self, block: &[u8], on_entry: &mut OnEntry<'_>) -> Result<(), SnapshotError> {
         let mut left = block;
         while !left.is_empty() {
             let entry = split(left).and_then(|(key, rest)| Some((key, split(rest)?)));

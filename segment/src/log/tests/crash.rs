@@ -8,7 +8,7 @@ use super::kit::*;
 use crate::env::{CallKind, MemDisk, SeededRng};
 use crate::log::{Log, Lsn, verify};
 
-const IMAGES: u64 = 3000;
+const RUNS: u64 = 1000;
 const CRASHES: u64 = 4;
 const FILE_BYTES: u64 = 24 << 10;
 
@@ -39,7 +39,7 @@ fn write_at_random(log: &mut Log, rng: &SeededRng, written: &mut Vec<Written>) -
 fn what_was_synced_survives_every_crash() {
     let mut cuts = 0;
     let mut kept_unsynced = 0;
-    for seed in 0..IMAGES {
+    for seed in 0..RUNS {
         let rng = SeededRng::new(seed);
         let mut disk = MemDisk::new();
         let mut written: Vec<Written> = Vec::new();
@@ -63,7 +63,7 @@ fn what_was_synced_survives_every_crash() {
             disk = disk.crash(seed * CRASHES + crash);
         }
     }
-    assert!(cuts > IMAGES / 4 && kept_unsynced > IMAGES / 4, "{cuts} cuts, {kept_unsynced} unsynced frames kept");
+    assert!(cuts > RUNS / 4 && kept_unsynced > RUNS / 4, "{cuts} cuts, {kept_unsynced} unsynced frames kept");
 }
 
 /// Whether `verify` sees a tail to be cut; damage it must not see.

@@ -8,7 +8,7 @@ use sluice_proto::storage::v1 as storage;
 
 use super::kit::*;
 use crate::env::{CallKind, Disk, MemDisk, SeededRng};
-use crate::log::{Block, BlockRef, LogError, Lsn, ReadError};
+use crate::log::{Block, BlockRef, LogError, Lsn, ReadError, replay};
 
 #[test]
 fn what_goes_in_comes_out_over_many_files() {
@@ -268,4 +268,29 @@ fn other_files_in_the_directory_are_left_alone() {
     assert_eq!((recovery.cut, recovery.damage.len()), (None, 0));
     append(&mut log, &SeededRng::new(12), &[10], 10);
     assert_eq!(disk.contents(&Path::new(DIR).join("1.log")).unwrap(), b"mine");
+}
+
+/// Frames can be read again while the log is written; the answer says where that ended.
+#[test]
+fn replay_gives_a_range_and_says_where_it_ended() {
+    let disk = MemDisk::new();
+    let rng = SeededRng::new(13);
+    let (mut log, ..) = open(&disk, Lsn(0)).unwrap();
+    let written: Vec<_> = (0..30).map(|_| append(&mut log, &rng, &[9000], 20)).collect();
+    assert!(log.files().len() > 3);
+    let range = |wanted: std::ops::Range<u64>| {
+        let mut frames = Vec::new();
+        let wanted = Lsn(wanted.start)..Lsn(wanted.end);
+        let end = replay(&disk, Path::new(DIR), wanted, &mut |frame| frames.push(frame)).unwrap();
+        (frames, end)
+    };
+    for wanted in [1..31, 1..1, 7..8, 3..29, 30..31] {
+        let (frames, end) = range(wanted.clone());
+        assert_eq!(end, Lsn(wanted.end));
+        assert_same(&log, &frames, &written[wanted.start as usize - 1..wanted.end as usize - 1]);
+    }
+    assert_eq!(range(20..99).1, Lsn(31));
+    flip(&disk, 1, 3 * 4096 * 2 + 4096 + 9, 0);
+    let (frames, end) = range(1..31);
+    assert_eq!((frames.len(), end), (end.0 as usize - 1, Lsn(3)));
 }
