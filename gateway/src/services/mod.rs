@@ -1,6 +1,6 @@
 //! The gRPC services: thin. Each checks and converts what came over the wire, asks the engine or runs one rule, and converts back.
 
-//ADMIN mod admin;
+mod admin;
 mod convert;
 mod reader;
 mod reader_groups;
@@ -16,7 +16,7 @@ use tonic::service::Routes;
 
 use crate::engine::Engine;
 use sluice_proto::gateway::v1::{
-    reader_groups_server::ReaderGroupsServer, reader_server::ReaderServer,
+    admin_server::AdminServer, reader_groups_server::ReaderGroupsServer, reader_server::ReaderServer,
     scan_server::ScanServer, schemas_server::SchemasServer, streams_server::StreamsServer,
     transactions_server::TransactionsServer, writers_server::WritersServer,
 };
@@ -46,6 +46,5 @@ pub async fn routes(engine: Arc<Engine>) -> anyhow::Result<Routes> {
         )
         .add_service(ReaderGroupsServer::new(reader_groups::Service(Arc::clone(&engine))))
         .add_service(ScanServer::new(scan::Service(Arc::clone(&engine))))
-        //ADMIN
-        )
+        .add_service(AdminServer::new(admin::Service(engine))))
 }

@@ -1,0 +1,49 @@
+# The few commands people type. Downloads and build outputs go to the user's cache folder.
+
+CACHE ?= $(or $(SLUICE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sluice)
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+MVN = mvn -q -B -f java-shim/pom.xml
+
+.PHONY: help check build test test-rust test-java test-demo demo demo-keep demo-stop bench clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+
+check: ## formatting, clippy, documentation
+	cargo fmt --all -- --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+
+build: ## the gateway and the connector
+	cargo build --locked --workspace --tests --bins
+	$(MVN) -DskipTests package
+
+test: test-rust test-demo test-java ## all tests
+
+test-rust: ## crates, and the gateway as a process that is killed
+	cargo build --locked --workspace --tests --bins
+	cargo test --locked --workspace
+
+test-demo: ## the demo's judge
+	cd integration/demo && python3 -m unittest -v test_oracle
+
+test-java: ## the connector, with the real gateway and Flink in a MiniCluster
+	cargo build --locked --workspace --tests --bins
+	SLUICE_BINARY=$(CARGO_TARGET_DIR)/debug/sluice mvn -B -f java-shim/pom.xml verify
+
+demo: ## the main job end to end on a real Flink cluster (BREAK=drop|dup|swap damages its result)
+	python3 integration/demo/demo.py $(if $(BREAK),--break $(BREAK))
+
+demo-keep: ## the demo, left running
+	python3 integration/demo/demo.py --keep
+
+demo-stop: ## ends what demo-keep left running
+	python3 integration/demo/demo.py --stop
+
+bench: ## the gateway's own figures, beside the disk's
+	cargo build --release --locked -p sluice-gateway
+	integration/bench.sh $(CARGO_TARGET_DIR)/release/sluice
+
+clean: ## removes build outputs, keeps downloads
+	rm -rf $(CARGO_TARGET_DIR)
+	$(MVN) clean
