@@ -190,8 +190,9 @@ public class SluiceSinkBuilder<T> {
         check((serializer == null) != (eventSerializer == null), "exactly one of setSerializer and setEventSerializer is needed");
         check(keyExtractor == null || serializer != null, "setRoutingKeyExtractor belongs to setSerializer; an event serializer has its own key");
         check(routingKeyFields.isEmpty(), "setRoutingKeyFields belongs to sinks of rows; use setRoutingKeyExtractor");
-        return ElementFormat.events(
-                eventSerializer == null ? new PayloadSerializer<>(serializer, keyExtractor) : eventSerializer);
+        return eventSerializer == null
+                ? ElementFormat.events(new PayloadSerializer<>(serializer, keyExtractor), keyExtractor != null)
+                : ElementFormat.events(eventSerializer, true);
     }
 
     private SinkName sink(StreamName fixed) {

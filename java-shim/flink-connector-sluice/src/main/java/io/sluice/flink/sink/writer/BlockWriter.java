@@ -86,7 +86,7 @@ abstract class BlockWriter<T> implements SinkWriter<T>, BlockTarget {
         }
         StreamBuffer<T> buffer = buffers.get(stream);
         if (buffer == null) {
-            Destination destination = Destination.resolve(client, settings, Names.stream(stream), format.rowType());
+            Destination destination = Destination.resolve(client, settings, Names.stream(stream), format);
             buffer = format.buffer(destination, this, subtask);
             buffers.put(stream, buffer);
         }

@@ -10,7 +10,9 @@ import io.sluice.flink.sink.Scopes;
 import io.sluice.flink.sink.SinkSettings;
 import io.sluice.proto.gateway.v1.CreateStreamRequest;
 import io.sluice.proto.gateway.v1.ErrorReason;
+import io.sluice.proto.gateway.v1.GetSchemaRequest;
 import io.sluice.proto.gateway.v1.GetStreamRequest;
+import io.sluice.proto.gateway.v1.Schema;
 import io.sluice.proto.gateway.v1.StreamConfig;
 import io.sluice.proto.gateway.v1.StreamInfo;
 import io.sluice.proto.gateway.v1.StreamName;
@@ -41,17 +43,17 @@ final class Destination {
     /**
      * Finds the stream, or creates it if the settings allow that.
      *
-     * @param rowType the rows to be written; null: events of the bytes schema
      * @throws IllegalArgumentException if the stream's settings are not what the sink writes
      */
-    static Destination resolve(SluiceClient client, SinkSettings settings, StreamName name, RowType rowType)
+    static Destination resolve(SluiceClient client, SinkSettings settings, StreamName name, ElementFormat<?> format)
             throws IOException, InterruptedException {
-        StreamInfo info = getOrCreate(client, settings, name, rowType);
-        check(info, settings, rowType);
+        StreamInfo info = getOrCreate(client, settings, name, format);
+        check(info, settings, format.rowType());
         return new Destination(info);
     }
 
-    private static StreamInfo getOrCreate(SluiceClient client, SinkSettings settings, StreamName name, RowType rowType)
+    private static StreamInfo getOrCreate(
+            SluiceClient client, SinkSettings settings, StreamName name, ElementFormat<?> format)
             throws SluiceException, InterruptedException {
         GetStreamRequest get = GetStreamRequest.newBuilder().setStream(name).build();
         try {
@@ -64,8 +66,11 @@ final class Destination {
         }
         Scopes.ensure(client, settings, name.getScope());
         StreamConfig.Builder config = StreamConfig.newBuilder().setSegments(settings.segments);
-        if (rowType != null) {
-            config.setSchema(SchemaMapping.toProto(rowType));
+        if (format.rowType() != null) {
+            config.setSchema(SchemaMapping.toProto(format.rowType()));
+        } else if (!format.keyed()) {
+            // Left out, it would come with the routing key `key`, and events without one would all go to one segment.
+            config.setSchema(bytesSchema(client, settings));
         }
         if (settings.routingKeyFields != null) {
             config.addAllRoutingKey(settings.routingKeyFields);
@@ -78,6 +83,12 @@ final class Destination {
                         .setConfig(config)
                         .build();
         return client.call(Rpc.CREATE_STREAM, create, settings.timeout).getStream();
+    }
+
+    private static Schema bytesSchema(SluiceClient client, SinkSettings settings)
+            throws SluiceException, InterruptedException {
+        GetSchemaRequest get = GetSchemaRequest.newBuilder().setSchemaId(SchemaMapping.BYTES_SCHEMA_ID).build();
+        return client.call(Rpc.GET_SCHEMA, get, settings.timeout).getSchema();
     }
 
     private static void check(StreamInfo info, SinkSettings settings, RowType rowType) {

@@ -21,13 +21,20 @@ public abstract class ElementFormat<T> implements Serializable {
         return new Rows(rowType);
     }
 
-    /** Events of the bytes schema. */
-    public static <T> ElementFormat<T> events(EventSerializer<T> serializer) {
-        return new Events<>(serializer);
+    /**
+     * Events of the bytes schema.
+     *
+     * @param keyed whether they may have keys; a stream made for events without has no routing key
+     */
+    public static <T> ElementFormat<T> events(EventSerializer<T> serializer, boolean keyed) {
+        return new Events<>(serializer, keyed);
     }
 
     /** The rows' type; null for events of the bytes schema. */
     public abstract RowType rowType();
+
+    /** Whether a stream of the bytes schema made for these elements is routed by key. */
+    abstract boolean keyed();
 
     abstract void open(SerializationSchema.InitializationContext context) throws Exception;
 
@@ -47,6 +54,11 @@ public abstract class ElementFormat<T> implements Serializable {
         }
 
         @Override
+        boolean keyed() {
+            return false;
+        }
+
+        @Override
         void open(SerializationSchema.InitializationContext context) {}
 
         @Override
@@ -58,9 +70,16 @@ public abstract class ElementFormat<T> implements Serializable {
     private static final class Events<T> extends ElementFormat<T> {
         private static final long serialVersionUID = 1L;
         private final EventSerializer<T> serializer;
+        private final boolean keyed;
 
-        Events(EventSerializer<T> serializer) {
+        Events(EventSerializer<T> serializer, boolean keyed) {
             this.serializer = serializer;
+            this.keyed = keyed;
+        }
+
+        @Override
+        boolean keyed() {
+            return keyed;
         }
 
         @Override
