@@ -1,8 +1,8 @@
 package io.sluice.flink.client;
 
 import io.grpc.CallOptions;
-import io.grpc.ManagedChannel;
 import io.grpc.ClientCall;
+import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
 import io.grpc.Status;

@@ -32,24 +32,15 @@ import org.slf4j.LoggerFactory;
  * The subscriptions of one reader over one Read call, kept up over gateway restarts: a broken call is opened again, with backoff, from
  * the offsets that have arrived, until a deadline.
  *
- * <p>Memory is bounded twice. Each subscription has credit for its share of the budget, so that a busy segment does not starve the
- * others. And no message is asked for while the blocks that arrived and are not emitted yet fill the budget; those of paused splits do
- * not count here, because nobody empties them. Whatever the number of segments, at most twice the budget and a few blocks are held.
+ * <p>Memory is bounded by a {@link ReadBudget}: whatever the number of segments, about twice the budget is held at most.
  *
  * <p>Thread safe; {@link Subscription} fields are guarded by the lock in here.
  */
 final class ReadSession<T> {
     private static final Logger LOG = LoggerFactory.getLogger(ReadSession.class);
 
-    /** A subscription's credit: its share of the budget, within these. */
-    private static final long MIN_WINDOW_BYTES = 64 << 10;
-
-    private static final long MAX_WINDOW_BYTES = 4 << 20;
-    /** Messages asked for before the first one is looked at. */
-    private static final int MESSAGES_AHEAD = 4;
-
     private final SluiceClient client;
-    private final long budgetBytes;
+    private final ReadBudget budget;
     private final Duration reconnectTimeout;
     private final PendingEvents pending;
     private final Reconnection reconnection;
@@ -66,10 +57,6 @@ final class ReadSession<T> {
     @Nullable private ReadStream call;
     @Nullable private CallListener listener;
     private int nextId;
-    /** Bytes of blocks of splits that are not paused, arrived and not emitted. */
-    private long heldActive;
-    /** Messages not asked for because the budget was full. */
-    private int messagesOwed;
 
     @Nullable private Throwable failure;
     private boolean wokenUp;
@@ -77,7 +64,7 @@ final class ReadSession<T> {
 
     ReadSession(SluiceClient client, long budgetBytes, Duration reconnectTimeout, PendingEvents pending) {
         this.client = client;
-        this.budgetBytes = budgetBytes;
+        this.budget = new ReadBudget(budgetBytes);
         this.reconnectTimeout = reconnectTimeout;
         this.pending = pending;
         this.reconnection = new Reconnection(reconnectTimeout);
@@ -260,7 +247,11 @@ final class ReadSession<T> {
             return;
         }
         subscription.paused = paused;
-        heldActive += paused ? -subscription.held : subscription.held;
+        if (paused) {
+            budget.free(subscription.held);
+        } else {
+            budget.hold(subscription.held);
+        }
         if (subscription.id >= 0 && call != null) {
             if (paused) {
                 call.pause(subscription.id);
@@ -281,8 +272,8 @@ final class ReadSession<T> {
                 return delay;
             }
             listener = new CallListener();
-            messagesOwed = 0;
-            call = client.read(listener, MESSAGES_AHEAD);
+            budget.callOpened();
+            call = client.read(listener, ReadBudget.MESSAGES_AHEAD);
         }
         long wait = Long.MAX_VALUE;
         for (Subscription<T> subscription : subscriptions.values()) {
@@ -301,7 +292,7 @@ final class ReadSession<T> {
     private void subscribe(Subscription<T> subscription) {
         SluiceSplit split = subscription.split();
         subscription.id = nextId++;
-        subscription.window = windowBytes();
+        subscription.window = budget.windowBytes(subscriptions.size());
         byId.put(subscription.id, subscription);
         Subscribe.Builder subscribe = Subscribe.newBuilder()
                 .setSubscription(subscription.id)
@@ -314,10 +305,6 @@ final class ReadSession<T> {
             subscribe.addColumns(column);
         }
         call.subscribe(subscribe.build());
-    }
-
-    private long windowBytes() {
-        return Math.max(MIN_WINDOW_BYTES, Math.min(MAX_WINDOW_BYTES, budgetBytes / subscriptions.size()));
     }
 
     private void throwFailure() throws IOException {
@@ -350,7 +337,7 @@ final class ReadSession<T> {
         long cost = Subscription.cost(events);
         subscription.held -= cost;
         if (!subscription.paused) {
-            heldActive -= cost;
+            budget.free(cost);
         }
     }
 
@@ -359,7 +346,7 @@ final class ReadSession<T> {
             return;
         }
         subscription.window -= events.getBlock().getData().size();
-        long target = windowBytes();
+        long target = budget.windowBytes(subscriptions.size());
         long more = target - subscription.window;
         // A quarter at once: small blocks don't cost a message each, and what is left still lets a block through.
         if (more * 4 >= target) {
@@ -369,9 +356,9 @@ final class ReadSession<T> {
     }
 
     private void askForMore() {
-        if (call != null && messagesOwed > 0 && heldActive < budgetBytes) {
-            call.request(messagesOwed);
-            messagesOwed = 0;
+        int due = call == null ? 0 : budget.takeMessagesDue();
+        if (due > 0) {
+            call.request(due);
         }
     }
 
@@ -403,7 +390,6 @@ final class ReadSession<T> {
         @Override
         public void onEvents(Events events) {
             onMessage(() -> {
-                messagesOwed++;
                 Subscription<T> subscription = byId.get(events.getSubscription());
                 if (subscription != null && !subscription.complete) {
                     arrived(subscription, events);
@@ -414,7 +400,6 @@ final class ReadSession<T> {
         @Override
         public void onTail(Tail tail) {
             onMessage(() -> {
-                messagesOwed++;
                 Subscription<T> subscription = byId.get(tail.getSubscription());
                 if (subscription != null) {
                     subscription.progress.reaches(tail.getNextOffset());
@@ -425,7 +410,6 @@ final class ReadSession<T> {
         @Override
         public void onEnd(End end) {
             onMessage(() -> {
-                messagesOwed++;
                 Subscription<T> subscription = byId.remove(end.getSubscription());
                 if (subscription != null && !subscription.complete) {
                     ended(subscription, end);
@@ -436,7 +420,7 @@ final class ReadSession<T> {
         @Override
         public void onClosed(@Nullable SluiceException cause) {
             locked(() -> {
-                if (listener == this && !closed) {
+                if (listener == this && !closed && failure == null) {
                     lost(cause);
                 }
             });
@@ -444,8 +428,9 @@ final class ReadSession<T> {
 
         private void onMessage(Runnable message) {
             locked(() -> {
-                if (listener == this && !closed) {
+                if (listener == this && !closed && failure == null) {
                     reconnection.succeeded();
+                    budget.messageArrived();
                     message.run();
                     askForMore();
                 }
@@ -467,13 +452,9 @@ final class ReadSession<T> {
             returnCredit(subscription, events);
             return;
         }
-        subscription.arrived.add(events);
-        subscription.nextArrival = Math.min(next, subscription.split().end().orElse(Long.MAX_VALUE));
-        subscription.complete = subscription.split().end().isPresent() && subscription.nextArrival >= subscription.split().end().getAsLong();
-        long cost = Subscription.cost(events);
-        subscription.held += cost;
+        subscription.take(events);
         if (!subscription.paused) {
-            heldActive += cost;
+            budget.hold(Subscription.cost(events));
         }
     }
 

@@ -71,6 +71,15 @@ final class Subscription<T> {
         return complete && head == null && arrived.isEmpty();
     }
 
+    /** Keeps a block that reaches beyond what has arrived. */
+    void take(Events events) {
+        long end = split.end().orElse(Long.MAX_VALUE);
+        arrived.add(events);
+        held += cost(events);
+        nextArrival = Math.min(end, events.getBaseOffset() + events.getBlock().getRows());
+        complete = nextArrival == end;
+    }
+
     /** What a block costs in memory until it is emitted. */
     static long cost(Events events) {
         return events.getBlock().getData().size() + BLOCK_OVERHEAD_BYTES;
