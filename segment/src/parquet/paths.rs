@@ -196,7 +196,10 @@ mod tests {
     fn foreign_paths_are_refused() {
         let published = "s/t/segment-3/00000000000000000005-00000000000000000009.parquet";
         let path = FilePath::parse(published).unwrap();
-        assert_eq!((path.segment, path.offsets.clone(), path.state), (SegmentNumber::new(3), 5..10, FileState::Published));
+        assert_eq!(
+            (path.segment, path.offsets.clone(), path.state),
+            (SegmentNumber::new(3), 5..10, FileState::Published)
+        );
         let hidden = path.in_state(FileState::Publishing(Uuid::from_u128(7))).to_string();
         assert_eq!(
             hidden,

@@ -61,6 +61,12 @@ pub struct ReadBatch {
     pub rows: RecordBatch,
 }
 
+impl std::fmt::Debug for SegmentFileReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SegmentFileReader").field("expected", &self.inner.expected).finish_non_exhaustive()
+    }
+}
+
 /// An open file. Cheap to clone; holds page index and footer in memory, nothing else. Blocking and CPU-bound: use it on a blocking thread.
 #[derive(Clone)]
 pub struct SegmentFileReader {

@@ -59,7 +59,7 @@ impl Default for WriterOptions {
     fn default() -> Self {
         Self {
             row_group_bytes: 16 << 20,
-            page_bytes: 1 << 20,
+            page_bytes: 256 << 10,
             page_rows: 20_000,
             compression: Compression::Zstd(1),
             dictionary_bytes: 256 << 10,

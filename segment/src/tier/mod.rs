@@ -67,7 +67,12 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { policy: TieringPolicy::default(), writer: WriterOptions::default(), interval_ms: 5_000, open_files_max: 64 }
+        Self {
+            policy: TieringPolicy::default(),
+            writer: WriterOptions::default(),
+            interval_ms: 5_000,
+            open_files_max: 64,
+        }
     }
 }
 
@@ -166,8 +171,11 @@ impl Shared {
             return Ok(schema.clone());
         }
         let record: Option<stored::Schema> = self.store.record(&Key::Schema(id))?;
-        let wire = record.and_then(|record| record.schema).ok_or_else(|| Error::Damaged(format!("schema {id} is missing in the ledger")))?;
-        let schema = Schema::try_from(wire).map_err(|error| Error::Damaged(format!("schema {id} in the ledger: {error}")))?;
+        let wire = record
+            .and_then(|record| record.schema)
+            .ok_or_else(|| Error::Damaged(format!("schema {id} is missing in the ledger")))?;
+        let schema =
+            Schema::try_from(wire).map_err(|error| Error::Damaged(format!("schema {id} in the ledger: {error}")))?;
         Ok(known().entry(id).or_insert_with(|| Arc::new(schema)).clone())
     }
 

@@ -34,8 +34,18 @@ impl Tier {
 }
 
 impl Shared {
-    fn open_published(&self, segment: SegmentId, first: Offset, row: &ParquetFile) -> Result<(Arc<dyn File>, ExpectedFile), Error> {
-        let unfit = || Error::Damaged(format!("the ledger names {:?} as the file of segment {segment} from offset {first}", row.path));
+    fn open_published(
+        &self,
+        segment: SegmentId,
+        first: Offset,
+        row: &ParquetFile,
+    ) -> Result<(Arc<dyn File>, ExpectedFile), Error> {
+        let unfit = || {
+            Error::Damaged(format!(
+                "the ledger names {:?} as the file of segment {segment} from offset {first}",
+                row.path
+            ))
+        };
         let path = FilePath::parse(&row.path).ok_or_else(unfit)?;
         let expected = self.expected(&path, from_record(first.get(), row))?;
         let target = path.below(&self.root);
@@ -50,9 +60,14 @@ impl Shared {
         Ok((file, expected))
     }
 
-    pub(super) fn expected(&self, path: &FilePath, written: crate::parquet::WrittenFile) -> Result<ExpectedFile, Error> {
+    pub(super) fn expected(
+        &self,
+        path: &FilePath,
+        written: crate::parquet::WrittenFile,
+    ) -> Result<ExpectedFile, Error> {
         let stream_schema = self.schema(written.schema_id)?.to_arrow();
-        let label = FileLabel { path: self.shown(&path.below(&self.root)), stream: path.stream.clone(), segment: path.segment };
+        let label =
+            FileLabel { path: self.shown(&path.below(&self.root)), stream: path.stream.clone(), segment: path.segment };
         Ok(ExpectedFile { label, stream_schema, written })
     }
 

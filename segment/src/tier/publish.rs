@@ -38,9 +38,15 @@ struct Fetched {
 
 impl Shared {
     /// Publishes one planned file; returns what was written. After an error the publication is given up and its file removed.
-    pub(super) async fn publish(self: &Arc<Self>, segment: SegmentId, stream: &StreamName, planned: &PlannedFile) -> Result<WrittenFile, Error> {
+    pub(super) async fn publish(
+        self: &Arc<Self>,
+        segment: SegmentId,
+        stream: &StreamName,
+        planned: &PlannedFile,
+    ) -> Result<WrittenFile, Error> {
         let damaged = || Error::Damaged(format!("an empty range of segment {segment} was planned"));
-        let target = FilePath::published(stream.clone(), segment.segment, planned.offsets.clone()).ok_or_else(damaged)?;
+        let target =
+            FilePath::published(stream.clone(), segment.segment, planned.offsets.clone()).ok_or_else(damaged)?;
         let hidden = target.in_state(FileState::Publishing(self.new_id()));
         self.intend(segment, planned, &hidden).await?;
         let written = match self.write_and_check(segment, planned, &target, &hidden).await {
@@ -55,8 +61,11 @@ impl Shared {
     }
 
     async fn intend(&self, segment: SegmentId, planned: &PlannedFile, hidden: &FilePath) -> Result<(), Error> {
-        let (first, end, path) = (Offset::new(planned.offsets.start), Offset::new(planned.offsets.end), hidden.to_string());
-        let intend = self.store.execute(Vec::new(), Wait::Durable, move |draft, _, now| publication::intend(draft, segment, first, end, path, now));
+        let (first, end, path) =
+            (Offset::new(planned.offsets.start), Offset::new(planned.offsets.end), hidden.to_string());
+        let intend = self.store.execute(Vec::new(), Wait::Durable, move |draft, _, now| {
+            publication::intend(draft, segment, first, end, path, now)
+        });
         Ok(intend.await?)
     }
 
@@ -69,7 +78,8 @@ impl Shared {
         hidden: &FilePath,
     ) -> Result<WrittenFile, Error> {
         let written = self.write(segment, planned, hidden).await?;
-        let (shared, path, expected) = (self.clone(), hidden.below(&self.root), self.expected(hidden, written.clone())?);
+        let (shared, path, expected) =
+            (self.clone(), hidden.below(&self.root), self.expected(hidden, written.clone())?);
         let check = move || -> Result<(), Error> {
             let file = shared.store.env().disk.open(&path, OpenMode::Read).map_err(Error::disk("open", &path))?;
             Ok(verify_file(file, expected).map(drop)?)
@@ -78,16 +88,27 @@ impl Shared {
 
         let (first, row, name) = (Offset::new(written.first_offset), to_record(target, &written), hidden.to_string());
         self.renaming().insert((segment, first.get()), hidden.below(&self.root));
-        let publish = self.store.execute(Vec::new(), Wait::Durable, move |draft, _, _| publication::publish(draft, segment, first, &name, &row));
+        let publish = self.store.execute(Vec::new(), Wait::Durable, move |draft, _, _| {
+            publication::publish(draft, segment, first, &name, &row)
+        });
         publish.await?;
         Ok(written)
     }
 
-    async fn write(self: &Arc<Self>, segment: SegmentId, planned: &PlannedFile, hidden: &FilePath) -> Result<WrittenFile, Error> {
+    async fn write(
+        self: &Arc<Self>,
+        segment: SegmentId,
+        planned: &PlannedFile,
+        hidden: &FilePath,
+    ) -> Result<WrittenFile, Error> {
         let schema = self.schema(planned.schema_id)?;
         let offsets = planned.offsets.clone();
-        let info =
-            FileInfo { stream: hidden.stream.clone(), segment: segment.segment, first_offset: offsets.start, schema_id: planned.schema_id };
+        let info = FileInfo {
+            stream: hidden.stream.clone(),
+            segment: segment.segment,
+            first_offset: offsets.start,
+            schema_id: planned.schema_id,
+        };
         let (shared, path, arrow) = (self.clone(), hidden.below(&self.root), schema.to_arrow());
         let open = move || -> Result<Writer, Error> {
             let out = FileWriter::new(shared.create(&path)?);
@@ -141,7 +162,13 @@ impl Shared {
     }
 
     /// Step 5. A failure leaves the file readable under its hidden name; it is tried again later.
-    pub(super) async fn rename(self: &Arc<Self>, segment: SegmentId, first: u64, hidden: std::path::PathBuf, target: std::path::PathBuf) -> Result<(), Error> {
+    pub(super) async fn rename(
+        self: &Arc<Self>,
+        segment: SegmentId,
+        first: u64,
+        hidden: std::path::PathBuf,
+        target: std::path::PathBuf,
+    ) -> Result<(), Error> {
         let shared = self.clone();
         let rename = move || -> Result<(), Error> {
             shared.store.env().disk.rename(&hidden, &target).map_err(Error::disk("rename", &hidden))?;
@@ -156,14 +183,17 @@ impl Shared {
         let name = hidden.to_string();
         let path = hidden.below(&self.root);
         let given_up = self.store.execute(Vec::new(), Wait::Durable, move |draft, _, _| {
-            let intent: Option<sluice_proto::storage::v1::UploadIntent> = draft.record(&sluice_txn::key::Key::UploadIntent(segment, Offset::new(first)))?;
+            let intent: Option<sluice_proto::storage::v1::UploadIntent> =
+                draft.record(&sluice_txn::key::Key::UploadIntent(segment, Offset::new(first)))?;
             match intent.is_some_and(|intent| intent.path == name) {
                 true => publication::give_up(draft, segment, Offset::new(first)).map(|()| true),
                 false => Ok(false),
             }
         });
         match given_up.await {
-            Ok(_) if self.is_published(segment, first) => tracing::warn!(%segment, first, "published, though the store said otherwise"),
+            Ok(_) if self.is_published(segment, first) => {
+                tracing::warn!(%segment, first, "published, though the store said otherwise")
+            }
             Ok(_) => {
                 self.renaming().remove(&(segment, first));
                 let shared = self.clone();
@@ -205,7 +235,10 @@ impl Shared {
         self.store.env().disk.sync_dir(folder).map_err(Error::disk("sync", folder))
     }
 
-    pub(super) async fn blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    pub(super) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
         self.store.env().executor.run_for(work).await.map_err(|_| Error::Stopped)
     }
 }

@@ -44,10 +44,13 @@ impl Shared {
 
     /// Every intent found at a start is of a publisher that is no more. Their files go with the hidden ones below.
     async fn give_up_intents(&self) -> Result<usize, Error> {
-        let intents: Vec<(Key, UploadIntent)> = self.store.records(&KeySpan::upload_intents(), Direction::Ascending, usize::MAX)?;
+        let intents: Vec<(Key, UploadIntent)> =
+            self.store.records(&KeySpan::upload_intents(), Direction::Ascending, usize::MAX)?;
         for (key, _) in &intents {
             let Key::UploadIntent(segment, first) = *key else { continue };
-            self.store.execute(Vec::new(), Wait::Durable, move |draft, _, _| publication::give_up(draft, segment, first)).await?;
+            self.store
+                .execute(Vec::new(), Wait::Durable, move |draft, _, _| publication::give_up(draft, segment, first))
+                .await?;
         }
         Ok(intents.len())
     }
@@ -84,8 +87,10 @@ impl Shared {
                 }
             }
         }
-        let rows: Vec<(Key, ParquetFile)> = self.store.records(&KeySpan::all_parquet_files(), Direction::Ascending, usize::MAX)?;
-        recovered.missing = rows.into_iter().map(|(_, row)| row.path).filter(|path| !published.contains(path)).collect();
+        let rows: Vec<(Key, ParquetFile)> =
+            self.store.records(&KeySpan::all_parquet_files(), Direction::Ascending, usize::MAX)?;
+        recovered.missing =
+            rows.into_iter().map(|(_, row)| row.path).filter(|path| !published.contains(path)).collect();
         Ok(recovered)
     }
 
@@ -121,14 +126,16 @@ impl Shared {
         let segment = SegmentId { stream: id, segment: path.segment };
         let first = Offset::new(path.offsets.start);
         let intent: Option<UploadIntent> = self.store.record(&Key::UploadIntent(segment, first))?;
-        Ok(intent.is_some_and(|intent| intent.path == path.to_string()) || self.row(&path.in_state(FileState::Published))?.is_some())
+        Ok(intent.is_some_and(|intent| intent.path == path.to_string())
+            || self.row(&path.in_state(FileState::Published))?.is_some())
     }
 
     /// The ledger's row of exactly this published file.
     fn row(&self, path: &FilePath) -> Result<Option<(SegmentId, ParquetFile)>, Error> {
         let Some((id, _)) = self.store.stream_by_name(&path.stream)? else { return Ok(None) };
         let segment = SegmentId { stream: id, segment: path.segment };
-        let row: Option<ParquetFile> = self.store.record(&Key::ParquetFile(segment, Offset::new(path.offsets.start)))?;
+        let row: Option<ParquetFile> =
+            self.store.record(&Key::ParquetFile(segment, Offset::new(path.offsets.start)))?;
         Ok(row.filter(|row| row.path == path.to_string()).map(|row| (segment, row)))
     }
 
@@ -180,7 +187,9 @@ impl Shared {
             let relative = file.strip_prefix(&self.root).ok().and_then(Path::to_str);
             match relative.and_then(FilePath::parse) {
                 Some(path) => found.push(path),
-                None => tracing::warn!(file = %file.display(), "a file that is none of ours lies among the Parquet files"),
+                None => {
+                    tracing::warn!(file = %file.display(), "a file that is none of ours lies among the Parquet files")
+                }
             }
         }
         Ok(())

@@ -95,13 +95,16 @@ impl Tierer {
         self.rename_leftovers().await;
         let mut published = Vec::new();
         let segments = self.shared.segments_with_rows();
-        let segments = segments.inspect_err(|error| tracing::warn!(%error, "cannot look for rows to publish")).unwrap_or_default();
+        let segments =
+            segments.inspect_err(|error| tracing::warn!(%error, "cannot look for rows to publish")).unwrap_or_default();
         let present: std::collections::HashSet<_> = segments.iter().map(|(id, _, _)| *id).collect();
         self.resting.retain(|id, _| present.contains(id));
         for (id, stream, segment) in segments {
             let now_ms = self.shared.store.env().clock.now_ms();
             let rest = self.resting.get(&id).copied();
-            if rest.is_some_and(|rest| rest.holds(&segment, now_ms) && !(self.shared.log_is_full() && rest.failures == 0)) {
+            if rest
+                .is_some_and(|rest| rest.holds(&segment, now_ms) && !(self.shared.log_is_full() && rest.failures == 0))
+            {
                 continue;
             }
             match self.publish_due(id, &stream, 0, &mut published).await {
@@ -119,7 +122,13 @@ impl Tierer {
     }
 
     /// Publishes what is due of one segment, everything below `flush_below` included; answers when the rest will be.
-    async fn publish_due(&mut self, id: SegmentId, stream: &StreamName, flush_below: u64, published: &mut Vec<Published>) -> Result<Option<u64>, Error> {
+    async fn publish_due(
+        &mut self,
+        id: SegmentId,
+        stream: &StreamName,
+        flush_below: u64,
+        published: &mut Vec<Published>,
+    ) -> Result<Option<u64>, Error> {
         loop {
             let plan = self.shared.plan(id, flush_below)?;
             // Only the first file: the extents were looked up no further than it may reach.
@@ -128,7 +137,12 @@ impl Tierer {
             let written = done.inspect_err(|_| self.shared.count_failure())?;
             self.shared.count(&written);
             tracing::info!(segment = %id, %stream, first = written.first_offset, end = written.end_offset, bytes = written.bytes, reason = ?first.reason, "published");
-            published.push(Published { segment: id, offsets: first.offsets, bytes: written.bytes, reason: first.reason });
+            published.push(Published {
+                segment: id,
+                offsets: first.offsets,
+                bytes: written.bytes,
+                reason: first.reason,
+            });
         }
     }
 
@@ -199,7 +213,8 @@ impl Shared {
         for (key, stream) in streams {
             let Key::Stream(id) = key else { continue };
             let name = stream_name(id, &stream)?;
-            let segments = self.store.segments(id)?.into_iter().filter(|(_, segment)| segment.next_offset > segment.parquet_end);
+            let segments =
+                self.store.segments(id)?.into_iter().filter(|(_, segment)| segment.next_offset > segment.parquet_end);
             found.extend(segments.map(|(id, segment)| (id, name.clone(), segment)));
         }
         Ok(found)
@@ -220,7 +235,12 @@ impl Shared {
             Ok(Some((segment, extents)))
         });
         let Some((segment, extents)) = read? else { return Ok(Plan::default()) };
-        let facts = SegmentFacts { parquet_end: segment.parquet_end, sealed: segment.sealed, flush_below, log_full: self.log_is_full() };
+        let facts = SegmentFacts {
+            parquet_end: segment.parquet_end,
+            sealed: segment.sealed,
+            flush_below,
+            log_full: self.log_is_full(),
+        };
         let extents = extents.into_iter().map(pending);
         plan(&facts, extents, policy, self.store.env().clock.now_ms()).map_err(|gap| Error::Gap { segment: id, gap })
     }
@@ -242,7 +262,8 @@ impl Shared {
 }
 
 fn stream_name(id: StreamId, stream: &Stream) -> Result<StreamName, Error> {
-    StreamName::parse_parts(&stream.scope, &stream.name).map_err(|error| Error::Damaged(format!("stream {id} in the ledger: {error}")))
+    StreamName::parse_parts(&stream.scope, &stream.name)
+        .map_err(|error| Error::Damaged(format!("stream {id} in the ledger: {error}")))
 }
 
 fn pending((base, extent): (Offset, Extent)) -> PendingExtent {

@@ -51,7 +51,8 @@ fn segment(number: u32) -> SegmentId {
 }
 
 fn small() -> Options {
-    let policy = TieringPolicy { file_bytes_target: 3000, file_extents_max: 6, file_bytes_min: 1000, age_ms_max: 60_000 };
+    let policy =
+        TieringPolicy { file_bytes_target: 3000, file_extents_max: 6, file_bytes_min: 1000, age_ms_max: 60_000 };
     let writer = WriterOptions { row_group_bytes: 600, page_bytes: 200, page_rows: 16, ..WriterOptions::default() };
     Options { policy, writer, interval_ms: 10, open_files_max: 4 }
 }
@@ -66,7 +67,13 @@ impl World {
             clock: clock.clone(),
             rng: Arc::new(SeededRng::new(now_ms)),
         };
-        let opened = EmbeddedStore::open(Path::new(FOLDER), env, store::Options::default(), IndexKind::Memory, Box::new(|why| panic!("{why}")));
+        let opened = EmbeddedStore::open(
+            Path::new(FOLDER),
+            env,
+            store::Options::default(),
+            IndexKind::Memory,
+            Box::new(|why| panic!("{why}")),
+        );
         let store = opened.unwrap().store;
         store.found().await.unwrap();
         let (tier, mut tierer) = Tier::new(store.clone(), small());
@@ -83,7 +90,12 @@ impl World {
     }
 
     async fn create(&self) -> StreamId {
-        let new = streams::NewStream { segments: 2, schema: Some((&schema()).into()), routing_key: Vec::new(), labels: Default::default() };
+        let new = streams::NewStream {
+            segments: 2,
+            schema: Some((&schema()).into()),
+            routing_key: Vec::new(),
+            labels: Default::default(),
+        };
         let create = self.store.execute(Vec::new(), Wait::Durable, move |draft, _, now| {
             streams::create_scope(draft, &Name::parse("nyc").unwrap(), now)?;
             streams::create_stream(draft, &name(), &new, now)
@@ -96,8 +108,9 @@ impl World {
         let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(rows));
         let encoded = encode(&schema(), &RecordBatch::try_from_iter([("number", numbers)]).unwrap()).unwrap();
         let rows = encoded.rows;
+        let schema_id = self.store.stream(id.stream).unwrap().unwrap().schema_id;
         let append = self.store.execute(vec![Block::new(encoded.data)], Wait::Durable, move |draft, refs, now| {
-            let info = BlockInfo { at: Some(refs[0].clone()), schema_id: SCHEMA_ID, rows, columns: Vec::new() };
+            let info = BlockInfo { at: Some(refs[0].clone()), schema_id, rows, columns: Vec::new() };
             events::append(draft, id.stream, &[], vec![(id.segment, info)], now)
         });
         append.await.unwrap();
@@ -129,7 +142,8 @@ impl World {
                 let path = folder.join(&entry.name);
                 match entry.is_dir {
                     true => folders.push(path),
-                    false => found.push(FilePath::parse(path.strip_prefix("/data/parquet").unwrap().to_str().unwrap()).unwrap()),
+                    false => found
+                        .push(FilePath::parse(path.strip_prefix("/data/parquet").unwrap().to_str().unwrap()).unwrap()),
                 }
             }
         }
@@ -155,7 +169,7 @@ impl World {
             self.tier.verify_file(id, first, &row).unwrap();
         }
         assert_eq!(record.parquet_end, numbers.len() as u64);
-        for (base, extent) in self.store.extents(id, Offset::new(0), Offset::new(u64::MAX)).unwrap() {
+        for (base, extent) in self.store.extents(id, Offset::new(0), Offset::new(u64::MAX), usize::MAX).unwrap() {
             assert_eq!(base.get(), numbers.len() as u64);
             let block = extent.block.unwrap();
             let data = self.store.block(block.at.unwrap().into()).await.unwrap();
@@ -168,8 +182,10 @@ impl World {
 
     /// What a pattern `*.parquet` shows is committed, and nothing twice: each file is one of the ledger's.
     fn check_pattern(&self) {
-        let known: Vec<String> =
-            (0..2).flat_map(|number| self.store.parquet_files(segment(number)).unwrap()).map(|(_, row)| row.path).collect();
+        let known: Vec<String> = (0..2)
+            .flat_map(|number| self.store.parquet_files(segment(number)).unwrap())
+            .map(|(_, row)| row.path)
+            .collect();
         for path in self.visible() {
             assert!(known.contains(&path.to_string()), "{path} is visible and not published");
         }
@@ -185,12 +201,21 @@ async fn rows_are_published_when_due_and_read_from_the_files() {
 
     world.age();
     let published = world.tierer.look().await;
-    assert_eq!(published.iter().map(|file| (file.segment, file.offsets.clone(), file.reason)).collect::<Vec<_>>(), [(segment(0), 0..50, Reason::Age)]);
+    assert_eq!(
+        published.iter().map(|file| (file.segment, file.offsets.clone(), file.reason)).collect::<Vec<_>>(),
+        [(segment(0), 0..50, Reason::Age)]
+    );
     assert_eq!(world.check(segment(0), 50).await, 50);
-    assert_eq!(world.visible()[0].to_string(), "nyc/flights/segment-0/00000000000000000000-00000000000000000049.parquet");
+    assert_eq!(
+        world.visible()[0].to_string(),
+        "nyc/flights/segment-0/00000000000000000000-00000000000000000049.parquet"
+    );
     assert_eq!(world.files().len(), 1);
     let row = world.store.parquet_files(segment(0)).unwrap().remove(0).1;
-    assert_eq!((row.schema_id, row.first_commit_seq, row.last_commit_seq, row.first_commit_ms), (SCHEMA_ID, 1, 1, START_MS));
+    assert_eq!(
+        (row.schema_id, row.first_commit_seq, row.last_commit_seq, row.first_commit_ms),
+        (SCHEMA_ID, 1, 1, START_MS)
+    );
     let totals = world.tier.totals();
     assert_eq!((totals.files, totals.rows, totals.bytes, totals.failures), (1, 50, row.bytes, 0));
 
@@ -199,7 +224,10 @@ async fn rows_are_published_when_due_and_read_from_the_files() {
         world.append(segment(0), block * 10..block * 10 + 10).await;
     }
     let published = world.tierer.look().await;
-    assert_eq!(published.iter().map(|file| (file.offsets.clone(), file.reason)).collect::<Vec<_>>(), [(50..110, Reason::Full), (110..170, Reason::Full)]);
+    assert_eq!(
+        published.iter().map(|file| (file.offsets.clone(), file.reason)).collect::<Vec<_>>(),
+        [(50..110, Reason::Full), (110..170, Reason::Full)]
+    );
     assert_eq!(world.check(segment(0), 200).await, 170);
 }
 
@@ -242,8 +270,13 @@ async fn a_crash_at_every_step_loses_and_doubles_nothing() {
             reached += world.check(segment(number), rows).await;
         }
         assert_eq!(world.files(), world.visible(), "{when}: hidden files are left");
-        assert_eq!(world.visible().len(), (0..2).map(|number| world.store.parquet_files(segment(number)).unwrap().len()).sum::<usize>(), "{when}");
-        (renamed, given_up, removed) = (renamed + recovered.renamed, given_up + recovered.given_up, removed + recovered.removed);
+        assert_eq!(
+            world.visible().len(),
+            (0..2).map(|number| world.store.parquet_files(segment(number)).unwrap().len()).sum::<usize>(),
+            "{when}"
+        );
+        (renamed, given_up, removed) =
+            (renamed + recovered.renamed, given_up + recovered.given_up, removed + recovered.removed);
         partly += usize::from(reached > 0 && reached < 2 * rows);
 
         world.tierer.look().await;
@@ -252,7 +285,10 @@ async fn a_crash_at_every_step_loses_and_doubles_nothing() {
         }
         assert_eq!(world.files(), world.visible(), "{when}");
     }
-    assert!(renamed > 0 && given_up > 0 && removed > 0 && partly > 0, "{renamed} renamed, {given_up} given up, {removed} removed, {partly} partly");
+    assert!(
+        renamed > 0 && given_up > 0 && removed > 0 && partly > 0,
+        "{renamed} renamed, {given_up} given up, {removed} removed, {partly} partly"
+    );
 }
 
 /// Right after a crash, before any recovery: no pattern shows a row that the ledger does not call published.
@@ -267,7 +303,8 @@ async fn the_pattern_is_right_before_recovery() {
         let visible = World { disk: WatchedDisk::over(image.clone()), ..world_like(&world) }.visible();
         let (recovered, _) = World::start(image, START_MS).await;
         for path in visible {
-            let row = recovered.store.parquet_file_at(segment(path.segment.get()), Offset::new(path.offsets.start)).unwrap();
+            let row =
+                recovered.store.parquet_file_at(segment(path.segment.get()), Offset::new(path.offsets.start)).unwrap();
             assert_eq!(row.map(|(_, row)| row.path), Some(path.to_string()));
         }
     }
@@ -334,7 +371,11 @@ async fn a_deleted_stream_leaves_no_files_and_a_new_one_keeps_its_own() {
     drop(hold);
     tier.remove_files(name()).await.unwrap();
     let (tier, tierer) = Tier::new(world.store.clone(), small());
-    let world = World { tier, tierer, ..World { disk: world.disk, clock: world.clock, store: world.store, ..World::fresh().await } };
+    let world = World {
+        tier,
+        tierer,
+        ..World { disk: world.disk, clock: world.clock, store: world.store, ..World::fresh().await }
+    };
     assert_eq!(world.visible().len(), 1);
     assert_eq!(world.check(new_segment, 7).await, 7);
 }

@@ -55,11 +55,19 @@ impl WatchedDisk {
         }
         let step = self.state.steps.fetch_add(1, Ordering::SeqCst) + 1;
         if step == self.state.failing.load(Ordering::SeqCst) {
-            return Err(io::Error::new(io::ErrorKind::StorageFull, format!("step {step} fails: {what} {}", path.display())));
+            return Err(io::Error::new(
+                io::ErrorKind::StorageFull,
+                format!("step {step} fails: {what} {}", path.display()),
+            ));
         }
         let done = act();
         if let Some(images) = &mut *self.state.images.lock().unwrap() {
-            let image = |seed| (format!("after step {step} ({what} {}), seed {seed}", path.display()), self.inner.crash(step * SEEDS + seed));
+            let image = |seed| {
+                (
+                    format!("after step {step} ({what} {}), seed {seed}", path.display()),
+                    self.inner.crash(step * SEEDS + seed),
+                )
+            };
             images.extend((0..SEEDS).map(image));
         }
         done
