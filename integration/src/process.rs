@@ -120,6 +120,9 @@ fn spawn(data: &Path, listen: SocketAddr, http: SocketAddr, flags: &[String]) ->
         .arg("--data-dir")
         .arg(data)
         .args(flags)
+        // The gateway takes SLUICE_* for settings.
+        .env_remove("SLUICE_BINARY")
+        .env_remove("SLUICE_CACHE")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)

@@ -24,8 +24,12 @@ use sluice_schema::names::{Name, SinkName, StreamName};
 const EVENTS_PER_TRANSACTION: u64 = 200;
 /// Small files and ages, so that publication, trimming and snapshots all happen between kills.
 const FLAGS: &[&str] = &[
-    "--log-file-bytes", "1MiB", "--log-limit-bytes", "16MiB", "--tiering-file-bytes-target", "64KiB",
-    "--tiering-max-age", "1s", "--tiering-interval", "200ms", "--log-level", "warn",
+    "--set=log.file_bytes=1MiB",
+    "--set=log.limit_bytes=16MiB",
+    "--set=tiering.file_bytes_target=64KiB",
+    "--set=tiering.max_age=1s",
+    "--set=tiering.interval=200ms",
+    "--log-level=warn",
 ];
 
 fn stream(name: &str) -> StreamName {
