@@ -16,7 +16,7 @@ use tonic::{Streaming, transport::Channel};
 
 use crate::{
     connection::{Client, reader_on},
-    error::{Error, Result, from_status},
+    error::{Error, ErrorClass, ErrorReason, Result, from_status},
     positions::Positions,
     retry::Backoff,
     streams::{At, Stream},
@@ -110,8 +110,12 @@ impl Reader {
         let mut subscriptions = BTreeMap::new();
         for (name, start) in starts {
             let stream = Arc::new(client.stream(&name).await?);
+            let chosen = matches!(start, Start::Positions(_));
             let from = starting_positions(client, &stream, start).await?;
             let to = ending_positions(client, &stream, &options.end).await?;
+            if let (true, End::Present, Some(to)) = (chosen, &options.end, &to) {
+                refuse_beyond(&from, to)?;
+            }
             for (segment, next) in from.segments {
                 let end = to.as_ref().and_then(|to| to.segments.get(&segment).copied());
                 let finished = end.is_some_and(|end| end <= next);
@@ -277,7 +281,6 @@ fn decode(block: wire::Block, stream: &Stream) -> std::result::Result<RecordBatc
 }
 
 fn damaged(stream: &Stream, segment: u32, offset: u64, why: &str) -> Error {
-    use crate::error::{ErrorClass, ErrorReason};
     let text = format!("events from offset {offset} of segment {segment} of stream {} are damaged: {why}", stream.name);
     Error::local(ErrorClass::Corrupt, ErrorReason::Damaged, text)
 }
@@ -304,6 +307,17 @@ async fn ending_positions(client: &Client, stream: &Stream, end: &End) -> Result
         overlay(&mut to, wanted)?;
     }
     Ok(Some(to))
+}
+
+/// Chosen positions behind the present end would give nothing, in silence.
+fn refuse_beyond(from: &Positions, end: &Positions) -> Result<()> {
+    let beyond = from.segments.iter().find_map(|(segment, offset)| {
+        let end = end.segments.get(segment).copied().unwrap_or_default();
+        (*offset > end).then_some((segment, offset, end))
+    });
+    let Some((segment, offset, end)) = beyond else { return Ok(()) };
+    let text = format!("segment {segment} of stream {} ends at {end}, offset {offset} lies beyond", from.stream);
+    Err(Error::local(ErrorClass::InvalidArgument, ErrorReason::BeyondEnd, text))
 }
 
 /// Puts wanted positions over the known ones of every segment.

@@ -19,11 +19,27 @@ pub enum AdminCommand {
     /// Show what the gateway is and how it does
     Status,
     /// Read everything back and check it: log, index and Parquet files
-    Verify,
+    Verify {
+        /// A data directory that no gateway uses, on this machine; without it: the running gateway's
+        #[arg(long, value_name = "DIRECTORY")]
+        data_dir: Option<PathBuf>,
+    },
     /// Copy a consistent state of a running gateway's data directory
     Backup {
         /// A directory on the gateway's machine that is empty or does not exist
         target: PathBuf,
+    },
+    /// Make a data directory from a backup; both on this machine
+    Restore {
+        /// The backup
+        backup: PathBuf,
+        /// The new data directory; must be empty or not exist
+        data_dir: PathBuf,
+    },
+    /// Throw away the index of a data directory that no gateway uses; the next start builds it from the log
+    RebuildIndex {
+        /// The data directory
+        data_dir: PathBuf,
     },
 }
 
@@ -33,7 +49,8 @@ pub async fn run(command: AdminCommand, context: &Context) -> Outcome {
             let status = context.client.status().await?;
             emit(context.format, || status_text(&status), || status_json(&status))
         }
-        AdminCommand::Verify => verify(context).await,
+        AdminCommand::Verify { data_dir: None } => verify(context).await,
+        AdminCommand::Verify { data_dir: Some(folder) } => verify_folder(context, folder).await,
         AdminCommand::Backup { target } => {
             let target = absolute(&target)?;
             let made = context.client.backup(&target).await?;
@@ -47,7 +64,79 @@ pub async fn run(command: AdminCommand, context: &Context) -> Outcome {
                 json!({ "target": target, "files": made.files, "bytes": made.bytes, "commit_seq": made.commit_seq });
             done(context, text, json)
         }
+        AdminCommand::Restore { backup, data_dir } => {
+            let to = data_dir.clone();
+            let made = blocking(move || sluice_segment::backup::restore(&backup, &to)).await?;
+            let made = made.map_err(|e| Failure::new(e.to_string()))?;
+            let folder = data_dir.display();
+            let text = format!(
+                "{} files, {} restored to {folder}, up to commit {}",
+                made.files,
+                size(made.bytes),
+                made.commit_seq
+            );
+            let json = json!({ "data_dir": folder.to_string(), "files": made.files, "bytes": made.bytes, "commit_seq": made.commit_seq });
+            done(context, text, json)
+        }
+        AdminCommand::RebuildIndex { data_dir } => {
+            if !data_dir.join("log").is_dir() {
+                return Err(Failure::usage(format!(
+                    "{} is no data directory of Sluice: it holds no log",
+                    data_dir.display()
+                )));
+            }
+            let folder = data_dir.clone();
+            let removed = blocking(move || sluice_segment::store::rebuild_index(&folder)).await?;
+            removed.map_err(|e| Failure::new(e.to_string()))?;
+            let text = format!("the index of {} is gone; the next start builds it from the log", data_dir.display());
+            done(context, text, json!({ "data_dir": data_dir.display().to_string(), "removed": true }))
+        }
     }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| Failure::new(format!("it ended early: {e}")))
+}
+
+async fn verify_folder(context: &Context, folder: PathBuf) -> Outcome {
+    let bar = spinner();
+    let shown = bar.clone();
+    let (checked, mut damage) = blocking(move || {
+        let mut damage = Vec::new();
+        let checked = sluice_segment::verify::verify_folder(&folder, &mut |progress| {
+            show(&shown, progress.items, progress.bytes);
+            damage.extend(progress.damage);
+            true
+        });
+        (checked, damage)
+    })
+    .await?;
+    bar.finish_and_clear();
+    let checked = checked.map_err(|e| Failure::usage(e.to_string()))?;
+    damage.extend(checked.damage);
+    let damage: Vec<Damage> = damage.into_iter().map(to_wire).collect();
+    report(context, checked.bytes, checked.items, &damage)
+}
+
+fn to_wire(found: sluice_segment::verify::Damage) -> Damage {
+    Damage {
+        file: found.file.display().to_string(),
+        position: found.position,
+        stream: found.stream,
+        segment: found.segment,
+        offset: found.offset,
+        message: found.message,
+    }
+}
+
+fn spinner() -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    bar.enable_steady_tick(std::time::Duration::from_millis(200));
+    bar
+}
+
+fn show(bar: &ProgressBar, items: u64, bytes: u64) {
+    bar.set_message(format!("{items} things checked, {}", size(bytes)));
 }
 
 fn absolute(path: &Path) -> Result<String, Failure> {
@@ -57,13 +146,12 @@ fn absolute(path: &Path) -> Result<String, Failure> {
 
 async fn verify(context: &Context) -> Outcome {
     let mut running = context.client.verify().await?;
-    let bar = ProgressBar::new_spinner();
+    let bar = spinner();
     let (mut bytes, mut items, mut damage) = (0, 0, Vec::new());
     let mut complete = false;
     while let Some(report) = running.next().await? {
         (bytes, items) = (report.bytes_checked, report.items_checked);
-        bar.set_message(format!("{items} things checked, {}", size(bytes)));
-        bar.tick();
+        show(&bar, items, bytes);
         damage.extend(report.damage);
         complete |= report.done;
     }

@@ -40,7 +40,10 @@ fn commands_of_the_manual_parse() {
         "sluice scan nyc/flights --output json",
         "sluice admin status",
         "sluice admin verify",
+        "sluice admin verify --data-dir sluice-data",
         "sluice admin backup /backup",
+        "sluice admin restore /backup sluice-data",
+        "sluice admin rebuild-index sluice-data",
         "sluice bench --events 1000 --event-bytes 1024 --producers 2 --commit-interval 500ms",
     ] {
         // Blanks inside one argument.

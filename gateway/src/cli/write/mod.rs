@@ -90,10 +90,10 @@ pub async fn run(args: WriteArgs, context: &Context) -> Outcome {
         tokio::task::spawn_blocking(move || rows::read(input, &schema, is_bytes, &options, &counted, &batches));
 
     let started = Instant::now();
-    let mut target = Target::open(&context.client, stream, &args).await?;
+    let mut target = Target::new(stream);
     let mut sent = Ok(());
     while let Some(rows) = received.recv().await {
-        sent = target.send(rows).await;
+        sent = target.send(&context.client, &args, rows).await;
         if sent.is_err() {
             break;
         }
@@ -109,7 +109,6 @@ pub async fn run(args: WriteArgs, context: &Context) -> Outcome {
     progress.finish_and_clear();
     let took = started.elapsed().as_secs_f64();
     let how = match written.commit_seq {
-        Some(0) => " (nothing to commit)".into(),
         Some(seq) => format!(" in commit {seq}"),
         None => String::new(),
     };

@@ -8,7 +8,7 @@ use sluice_schema::names::{Name, SinkName};
 use super::{Rows, WriteArgs};
 use crate::cli::exit::Failure;
 
-/// An open way into the stream.
+/// A way into the stream; opened with the first rows, so that an input that cannot be read leaves nothing behind.
 pub struct Target {
     stream: Arc<Stream>,
     events: u64,
@@ -16,6 +16,7 @@ pub struct Target {
 }
 
 enum Way {
+    Unopened,
     Plain(Box<Producer>),
     Transaction(Box<Transaction>),
 }
@@ -23,30 +24,19 @@ enum Way {
 /// What was written.
 pub struct Written {
     pub events: u64,
-    /// With a transaction: its commit; 0 when there was nothing to commit.
+    /// With a transaction: its commit.
     pub commit_seq: Option<u64>,
 }
 
 impl Target {
-    pub async fn open(client: &Client, stream: Arc<Stream>, args: &WriteArgs) -> Result<Self, Failure> {
-        let way = if args.transaction {
-            let sink = match &args.sink {
-                Some(sink) => sink.clone(),
-                None => SinkName::new(stream.name.scope.clone(), random_name()?),
-            };
-            let producer = client.transactional_producer(&sink, TransactionOptions::default()).await?;
-            Way::Transaction(Box::new(producer.begin()))
-        } else {
-            let writer = match &args.writer {
-                Some(writer) => writer.clone(),
-                None => random_name()?.to_string(),
-            };
-            Way::Plain(Box::new(client.producer(&stream.name, &writer, ProducerOptions::default()).await?))
-        };
-        Ok(Self { stream, events: 0, way })
+    pub fn new(stream: Arc<Stream>) -> Self {
+        Self { stream, events: 0, way: Way::Unopened }
     }
 
-    pub async fn send(&mut self, rows: Rows) -> Result<(), Failure> {
+    pub async fn send(&mut self, client: &Client, args: &WriteArgs, rows: Rows) -> Result<(), Failure> {
+        if let Way::Unopened = self.way {
+            self.way = open(client, &self.stream, args).await?;
+        }
         self.events += rows.len() as u64;
         match (&mut self.way, rows) {
             (Way::Plain(producer), Rows::Batch(batch)) => drop(producer.send_batch(&batch).await?),
@@ -61,6 +51,7 @@ impl Target {
                     transaction.send(&self.stream, event.as_event(&event.headers())).await?;
                 }
             }
+            (Way::Unopened, _) => {}
         }
         Ok(())
     }
@@ -68,6 +59,7 @@ impl Target {
     /// Makes everything durable and visible.
     pub async fn finish(self) -> Result<Written, Failure> {
         let commit_seq = match self.way {
+            Way::Unopened => None,
             Way::Plain(producer) => {
                 producer.flush().await?;
                 None
@@ -80,6 +72,7 @@ impl Target {
     /// After a failure: the sentence says what is visible.
     pub async fn give_up(self, failure: Failure) -> Failure {
         let (message, exit) = match self.way {
+            Way::Unopened => (format!("{}; nothing was written", failure.message), failure.exit),
             Way::Transaction(transaction) => {
                 // It would end by itself; aborting frees its space at once.
                 let _ = transaction.abort().await;
@@ -93,6 +86,23 @@ impl Target {
         };
         Failure { message, exit }
     }
+}
+
+async fn open(client: &Client, stream: &Stream, args: &WriteArgs) -> Result<Way, Failure> {
+    if args.transaction {
+        let sink = match &args.sink {
+            Some(sink) => sink.clone(),
+            None => SinkName::new(stream.name.scope.clone(), random_name()?),
+        };
+        let producer = client.transactional_producer(&sink, TransactionOptions::default()).await?;
+        return Ok(Way::Transaction(Box::new(producer.begin())));
+    }
+    let writer = match &args.writer {
+        Some(writer) => writer.clone(),
+        None => random_name()?.to_string(),
+    };
+    let producer = client.producer(&stream.name, &writer, ProducerOptions::default()).await?;
+    Ok(Way::Plain(Box::new(producer)))
 }
 
 fn random_name() -> Result<Name, Failure> {
