@@ -85,10 +85,12 @@ final class GatewayProcess implements AutoCloseable {
                 "--data-dir", directory.resolve("data").toString()));
         File log = directory.resolve("gateway.log").toFile();
         try {
-            process = new ProcessBuilder(command)
+            ProcessBuilder builder = new ProcessBuilder(command)
                     .redirectErrorStream(true)
-                    .redirectOutput(ProcessBuilder.Redirect.appendTo(log))
-                    .start();
+                    .redirectOutput(ProcessBuilder.Redirect.appendTo(log));
+            // The gateway takes every SLUICE_ variable for a setting.
+            builder.environment().keySet().removeIf(name -> name.startsWith("SLUICE_"));
+            process = builder.start();
             long deadline = System.nanoTime() + START_TIMEOUT.toNanos();
             while (!isHealthy()) {
                 if (!process.isAlive() || System.nanoTime() > deadline) {
