@@ -34,19 +34,18 @@ pub fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<Snapshot>, SnapshotError>
     Ok(snapshots)
 }
 
-/// The newest snapshot that is whole, every checksum verified. Damaged ones are passed over and told. The caller checks that the
+/// The newest snapshot that is whole, every checksum verified. Damaged and unreadable ones are passed over and told. The caller checks that the
 /// log still begins early enough for the one it gets: [`crate::log::Log::open`] does.
 ///
 /// # Errors
-/// [`SnapshotError::Newer`], and [`SnapshotError::Io`] when the disk fails; when all that exist are damaged, the newest
-/// one's [`SnapshotError::Damaged`].
+/// [`SnapshotError::Newer`]; when none of those that exist can be used, what is wrong with the newest.
 pub fn latest(disk: &dyn Disk, dir: &Path) -> Result<Latest, SnapshotError> {
     let mut refused = Vec::new();
     for snapshot in list(disk, dir)? {
         match read(disk, &snapshot, &mut |_, _| Ok(())) {
             Ok(_) => return Ok(Latest { snapshot: Some(snapshot), refused }),
-            Err(error @ SnapshotError::Damaged { .. }) => refused.push(error),
-            Err(error) => return Err(error),
+            Err(error @ SnapshotError::Newer { .. }) => return Err(error),
+            Err(error) => refused.push(error),
         }
     }
     match refused.is_empty() {

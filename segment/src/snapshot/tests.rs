@@ -153,3 +153,15 @@ fn it_may_fail_or_crash_anywhere() {
     }
     assert!(failures >= 8, "only {failures} failures were injected");
 }
+
+/// A bad sector under the newest one is no reason not to start.
+#[test]
+fn one_that_the_disk_fails_to_read_is_passed_over() {
+    let disk = MemDisk::new();
+    write(&disk, 1, &entries(1, 2, 5)).unwrap();
+    write(&disk, 2, &entries(2, 2, 5)).unwrap();
+    disk.fail(CallKind::Read, 3, io::ErrorKind::Other);
+    let found = latest(&disk, Path::new(DIR)).unwrap();
+    assert_eq!(found.snapshot.unwrap().lsn, Lsn(1));
+    assert!(matches!(found.refused[..], [SnapshotError::Io { .. }]));
+}
