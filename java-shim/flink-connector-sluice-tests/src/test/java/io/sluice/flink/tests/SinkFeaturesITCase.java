@@ -202,7 +202,7 @@ class SinkFeaturesITCase {
         Cluster.await("the first job's commit", TIMEOUT, () -> streams.count("twice/out") > 0);
         JobClient second = endless("twice 2");
         assertThatThrownBy(() -> Cluster.finish(first, TIMEOUT))
-                .satisfies(e -> assertThat(ExceptionUtils.stringifyException(e)).containsAnyOf("taken sink", "taken the sink over", "STALE_EPOCH"));
+                .satisfies(e -> assertThat(ExceptionUtils.stringifyException(e)).containsAnyOf("taken sink", "taken the sink over", "FENCED"));
         long seen = streams.count("twice/out");
         Cluster.await("the second job's commit", TIMEOUT, () -> streams.count("twice/out") > seen);
         Cluster.cancel(second);
