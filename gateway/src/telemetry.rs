@@ -19,7 +19,9 @@ pub fn start(settings: &Settings) -> anyhow::Result<()> {
 /// Starts logging for the other commands: warnings, or what `RUST_LOG` says.
 pub fn start_for_cli() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    let logs = fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().with_target(false);
+    let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let logs =
+        fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).without_time().with_target(false);
     // Logging that was started before (by a test) goes on as it is.
     let _ = logs.try_init();
 }
