@@ -1,5 +1,7 @@
 package io.sluice.flink.tests;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import io.sluice.flink.sink.SluiceSink;
 import io.sluice.flink.source.SluiceSource;
 import io.sluice.flink.source.SluiceSourceBuilder;
@@ -27,7 +29,7 @@ import org.apache.flink.connector.testframe.external.source.DataStreamSourceExte
 import org.apache.flink.connector.testframe.external.source.TestingSourceSettings;
 import org.apache.flink.core.execution.CheckpointingMode;
 
-/** What Flink's suites need to know of Sluice. Each test has a scope of its own; each split writer fills a stream of its own. */
+/** What Flink's suites need to know of Sluice. Each test has a scope of its own; each split writer fills the next segment of two streams. */
 final class SuiteContexts {
     private static final AtomicInteger TESTS = new AtomicInteger();
 
@@ -54,15 +56,21 @@ final class SuiteContexts {
 
     static final class Context implements DataStreamSourceExternalContext<String>, DataStreamSinkV2ExternalContext<String> {
         private static final int SINK_SEGMENTS = 3;
+        private static final int SOURCE_STREAMS = 2;
+        private static final int SOURCE_SEGMENTS = 4;
 
         private final String endpoint;
         private final TestStreams streams;
         private final String scope = "suite-" + TESTS.incrementAndGet();
-        private final List<String> sourceStreams = new ArrayList<>();
+        private final List<String> sourceStreams;
+        private int writers;
 
         Context(GatewayProcess gateway) {
             this.endpoint = gateway.endpoint();
             this.streams = new TestStreams(gateway);
+            this.sourceStreams = List.of(scope + "/in-0", scope + "/in-1");
+            // The suite makes some of its sources before it makes the writers.
+            sourceStreams.forEach(stream -> streams.create(stream, SOURCE_SEGMENTS));
         }
 
         @Override
@@ -79,13 +87,14 @@ final class SuiteContexts {
 
         @Override
         public ExternalSystemSplitDataWriter<String> createSourceSplitDataWriter(TestingSourceSettings settings) {
-            String stream = scope + "/split-" + sourceStreams.size();
-            streams.create(stream, 1);
-            sourceStreams.add(stream);
+            String stream = sourceStreams.get(writers % SOURCE_STREAMS);
+            int segment = writers / SOURCE_STREAMS;
+            assertThat(segment).as("segments there are").isLessThan(SOURCE_SEGMENTS);
+            writers++;
             return new ExternalSystemSplitDataWriter<String>() {
                 @Override
                 public void writeRecords(List<String> records) {
-                    streams.append(stream, 0, records, 10);
+                    streams.append(stream, segment, records, 10);
                 }
 
                 @Override
