@@ -272,6 +272,22 @@ fn a_later_file_proves_the_earlier_ones() {
     }
 }
 
+/// Even one without any frame does.
+#[test]
+fn a_file_that_was_just_made_proves_the_earlier_ones() {
+    let disk = MemDisk::new();
+    let rng = SeededRng::new(26);
+    let (mut log, ..) = open(&disk, Lsn(0)).unwrap();
+    append(&mut log, &rng, &[64 << 10], 10);
+    drop(log.plan(Vec::new()).unwrap());
+    assert_eq!(log.files().len(), 2);
+    flip(&disk, 1, 4096 + 20, 3);
+    let error = open(&disk, Lsn(0)).map(|_| ()).unwrap_err();
+    assert!(matches!(&error, OpenError::Damaged(damage) if damage[0].lsn == Some(Lsn(1))), "{error}");
+    let report = verify(&disk, Path::new(DIR), &mut |_| ()).unwrap();
+    assert_eq!((report.damage.len(), report.tail), (1, None));
+}
+
 #[test]
 fn a_missing_file_is_damage() {
     for number in 1..10 {
