@@ -13,7 +13,6 @@ import org.slf4j.LoggerFactory;
 
 import java.time.Duration;
 import java.util.ArrayDeque;
-import java.util.Iterator;
 import java.util.function.BooleanSupplier;
 
 /**
@@ -53,6 +52,7 @@ abstract class ResumableAppend<A extends Message> implements AutoCloseable {
     private final long heldBytesMax;
 
     private final ArrayDeque<Entry> held = new ArrayDeque<>();
+    private final ArrayDeque<Entry> unanswered = new ArrayDeque<>();
     private final ArrayDeque<Entry> unsent = new ArrayDeque<>();
     private long heldBytes;
     private long unansweredBytes;
@@ -90,6 +90,7 @@ abstract class ResumableAppend<A extends Message> implements AutoCloseable {
     final void restartAt(long sequence) {
         synchronized (lock) {
             held.clear();
+            unanswered.clear();
             unsent.clear();
             heldBytes = 0;
             unansweredBytes = 0;
@@ -113,6 +114,7 @@ abstract class ResumableAppend<A extends Message> implements AutoCloseable {
     final void add(Entry entry) throws SluiceException, InterruptedException {
         synchronized (lock) {
             held.add(entry);
+            unanswered.add(entry);
             unsent.add(entry);
             heldBytes += entry.request.length();
             unansweredBytes += entry.request.length();
@@ -160,26 +162,24 @@ abstract class ResumableAppend<A extends Message> implements AutoCloseable {
     private void reconnect() throws SluiceException, InterruptedException {
         SluiceException cause;
         Backoff backoff;
+        boolean pause;
         synchronized (lock) {
             cause = broken;
+            // Kept until an answer arrives: a call that breaks at once, again and again, must run into the deadline too.
+            pause = recovery != null;
+            recovery = pause ? recovery : new Backoff(timeout);
             backoff = recovery;
-            if (recovery == null) {
-                recovery = new Backoff(timeout);
-            }
         }
-        if (cause != null) {
+        if (cause != null && !pause) {
             LOG.info("{}: the connection to {} broke, reconnecting", what, client.endpoint(), cause);
         }
-        boolean again = backoff != null;
-        backoff = again ? backoff : recovery;
         while (true) {
-            if (again) {
-                if (backoff.expired()) {
+            if (pause) {
+                if (cause != null && backoff.expired()) {
                     throw fail(gaveUp(cause));
                 }
                 backoff.sleep();
             }
-            again = true;
             try {
                 long from = whereToResume();
                 synchronized (lock) {
@@ -194,6 +194,7 @@ abstract class ResumableAppend<A extends Message> implements AutoCloseable {
                     throw fail(e);
                 }
                 cause = e;
+                pause = true;
             }
         }
     }
@@ -214,6 +215,7 @@ abstract class ResumableAppend<A extends Message> implements AutoCloseable {
     }
 
     private void resendFrom(long from) throws SluiceException {
+        unanswered.clear();
         unsent.clear();
         unansweredBytes = 0;
         long start = held.isEmpty() ? answered : held.peekFirst().first;
@@ -232,6 +234,7 @@ abstract class ResumableAppend<A extends Message> implements AutoCloseable {
                     throw new SluiceException(
                             ErrorClass.INTERNAL, ErrorReason.BUG, what + ": the gateway stands at " + from + ", inside a request");
                 }
+                unanswered.add(entry);
                 unsent.add(entry);
                 unansweredBytes += entry.request.length();
             }
@@ -258,17 +261,9 @@ abstract class ResumableAppend<A extends Message> implements AutoCloseable {
     final void answeredTo(long end, long safeEnd) {
         recovery = null;
         safe = Math.max(safe, safeEnd);
-        if (end > answered) {
-            for (Iterator<Entry> it = held.iterator(); it.hasNext(); ) {
-                Entry entry = it.next();
-                if (entry.end > end) {
-                    break;
-                }
-                if (entry.first >= answered) {
-                    unansweredBytes -= entry.request.length();
-                }
-            }
-            answered = end;
+        answered = Math.max(answered, end);
+        while (!unanswered.isEmpty() && unanswered.peekFirst().end <= answered) {
+            unansweredBytes -= unanswered.pollFirst().request.length();
         }
         while (!held.isEmpty()
                 && held.peekFirst().end <= answered
@@ -287,6 +282,7 @@ abstract class ResumableAppend<A extends Message> implements AutoCloseable {
             }
             failure = failure == null ? closed() : failure;
             held.clear();
+            unanswered.clear();
             unsent.clear();
             lock.notifyAll();
         }

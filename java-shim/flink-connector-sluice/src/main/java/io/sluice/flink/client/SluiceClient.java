@@ -136,6 +136,7 @@ public final class SluiceClient implements AutoCloseable {
     public <Q extends Message, A extends Message> A call(Rpc<Q, A> rpc, Q request, Duration timeout)
             throws SluiceException, InterruptedException {
         Backoff backoff = new Backoff(timeout);
+        boolean told = false;
         while (true) {
             long attempt = Math.min(ATTEMPT_TIMEOUT.toNanos(), Math.max(backoff.remainingNanos(), 1_000_000L));
             try {
@@ -147,7 +148,10 @@ public final class SluiceClient implements AutoCloseable {
                 if (backoff.expired()) {
                     throw gaveUp(e, timeout);
                 }
-                LOG.debug("{} will be repeated", rpc.name(), e);
+                if (!told) {
+                    LOG.info("{}; repeating it for at most {} ms", e.getMessage(), timeout.toMillis());
+                    told = true;
+                }
                 backoff.sleep();
                 control.resetConnectBackoff();
             }

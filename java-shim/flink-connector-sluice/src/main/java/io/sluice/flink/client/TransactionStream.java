@@ -6,6 +6,7 @@ import io.sluice.flink.data.BlockData;
 import io.sluice.proto.gateway.v1.AbortRequest;
 import io.sluice.proto.gateway.v1.AppendChunkResponse;
 import io.sluice.proto.gateway.v1.BeginRequest;
+import io.sluice.proto.gateway.v1.ErrorClass;
 import io.sluice.proto.gateway.v1.ErrorReason;
 import io.sluice.proto.gateway.v1.GetTransactionRequest;
 import io.sluice.proto.gateway.v1.PrepareRequest;
@@ -14,6 +15,8 @@ import io.sluice.proto.gateway.v1.SinkName;
 import io.sluice.proto.gateway.v1.TransactionInfo;
 import io.sluice.proto.gateway.v1.TransactionState;
 import org.apache.flink.annotation.Internal;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -32,7 +35,9 @@ import java.util.UUID;
 @Internal
 public final class TransactionStream implements AutoCloseable {
 
+    private static final Logger LOG = LoggerFactory.getLogger(TransactionStream.class);
     private static final long HELD_BYTES_MAX = 32 << 20;
+    private static final Duration ABORT_TIMEOUT = Duration.ofSeconds(1);
     private static final MethodDescriptor<EncodedRequest, AppendChunkResponse> APPEND =
             Marshallers.sendingBlocks("Transactions/Append", AppendChunkResponse.parser());
 
@@ -45,7 +50,8 @@ public final class TransactionStream implements AutoCloseable {
     private final ByteBuffer digestEntry = ByteBuffer.allocate(28).order(ByteOrder.LITTLE_ENDIAN);
     private final Call call;
 
-    private ByteString txnId;
+    /** The open transaction; read by the connection's thread as well. */
+    private volatile ByteString txnId;
     private long chunks;
     private long events;
     private long bytes;
@@ -122,25 +128,37 @@ public final class TransactionStream implements AutoCloseable {
                 return client.callOnce(Rpc.PREPARE, request, Duration.ofSeconds(30));
             } catch (SluiceException e) {
                 // After a restart the gateway may lack blocks it had accepted: resuming sends them again.
-                boolean short0 = e.reason() == ErrorReason.DIGEST_MISMATCH || e.reason() == ErrorReason.UNKNOWN_TRANSACTION;
-                if (!e.retriable() && (!short0 || mismatched)) {
+                boolean blocksMissing =
+                        e.reason() == ErrorReason.DIGEST_MISMATCH || e.reason() == ErrorReason.UNKNOWN_TRANSACTION;
+                if (!e.retriable() && (!blocksMissing || mismatched)) {
                     throw e;
                 }
                 if (backoff.expired()) {
                     throw e;
                 }
-                mismatched = short0;
+                mismatched = blocksMissing;
                 backoff.sleep();
                 call.resume();
             }
         }
     }
 
-    /** Gives up the open transaction, if there is one. One attempt, not waited for: nobody needs the answer. */
+    /**
+     * Gives up the open transaction, if there is one. One short attempt: if it fails, the slot's next owner or the
+     * gateway's time limit for idle transactions drops it.
+     */
     public void abort() {
-        if (txnId != null) {
-            client.callAsync(Rpc.ABORT, AbortRequest.newBuilder().setTxnId(txnId).build(), Duration.ofSeconds(5));
-            txnId = null;
+        if (txnId == null) {
+            return;
+        }
+        AbortRequest request = AbortRequest.newBuilder().setTxnId(txnId).build();
+        txnId = null;
+        try {
+            client.callOnce(Rpc.ABORT, request, ABORT_TIMEOUT);
+        } catch (SluiceException e) {
+            LOG.debug("an open transaction is left to the gateway", e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
         }
     }
 
@@ -193,7 +211,7 @@ public final class TransactionStream implements AutoCloseable {
                             + (info.getAbortReason().isEmpty() ? "" : " (" + info.getAbortReason() + ")")
                             + " while its writer still writes it",
                     Errors.detail(
-                                    io.sluice.proto.gateway.v1.ErrorClass.REJECTED,
+                                    ErrorClass.REJECTED,
                                     info.getState() == TransactionState.ABORTED
                                             ? ErrorReason.TRANSACTION_ABORTED
                                             : ErrorReason.ALREADY_COMMITTED)

@@ -6,6 +6,7 @@ import org.apache.flink.annotation.Internal;
 import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.types.logical.DecimalType;
 import org.apache.flink.table.types.logical.LogicalType;
+import org.apache.flink.table.types.logical.LogicalTypeRoot;
 import org.apache.flink.table.types.logical.RowType;
 import org.apache.flink.table.types.logical.utils.LogicalTypeChecks;
 
@@ -106,7 +107,7 @@ public final class RoutingKey {
                         index, (out, row, at) -> out.addLong(Values.timestamp(row.getTimestamp(at, precision), name, precision)));
             case CHAR:
             case VARCHAR:
-                boolean padString = type.getTypeRoot() == org.apache.flink.table.types.logical.LogicalTypeRoot.CHAR;
+                boolean padString = type.getTypeRoot() == LogicalTypeRoot.CHAR;
                 int chars = LogicalTypeChecks.getLength(type);
                 return new Part(
                         index,
@@ -117,7 +118,7 @@ public final class RoutingKey {
                         });
             case BINARY:
             case VARBINARY:
-                boolean padBinary = type.getTypeRoot() == org.apache.flink.table.types.logical.LogicalTypeRoot.BINARY;
+                boolean padBinary = type.getTypeRoot() == LogicalTypeRoot.BINARY;
                 int bytes = LogicalTypeChecks.getLength(type);
                 return new Part(
                         index,

@@ -8,6 +8,7 @@ import io.sluice.flink.sink.writer.ElementFormat;
 import io.sluice.proto.gateway.v1.SinkName;
 import io.sluice.proto.gateway.v1.StreamName;
 import org.apache.flink.annotation.PublicEvolving;
+import org.apache.flink.api.common.ExecutionConfig;
 import org.apache.flink.api.common.serialization.SerializationSchema;
 import org.apache.flink.api.java.ClosureCleaner;
 import org.apache.flink.connector.base.DeliveryGuarantee;
@@ -72,28 +73,28 @@ public class SluiceSinkBuilder<T> {
 
     /** Chooses the stream per element; a checkpoint is still one commit over all of them. Needs a sink id with scope. */
     public SluiceSinkBuilder<T> setStreamRouter(StreamRouter<T> router) {
-        ClosureCleaner.clean(router, org.apache.flink.api.common.ExecutionConfig.ClosureCleanerLevel.RECURSIVE, true);
+        clean(router);
         this.router = router;
         return this;
     }
 
     /** Turns elements into payloads (bytes streams). */
     public SluiceSinkBuilder<T> setSerializer(SerializationSchema<T> serializer) {
-        ClosureCleaner.clean(serializer, org.apache.flink.api.common.ExecutionConfig.ClosureCleanerLevel.RECURSIVE, true);
+        clean(serializer);
         this.serializer = serializer;
         return this;
     }
 
     /** The routing key for {@link #setSerializer}. Default: none. */
     public SluiceSinkBuilder<T> setRoutingKeyExtractor(RoutingKeyExtractor<T> extractor) {
-        ClosureCleaner.clean(extractor, org.apache.flink.api.common.ExecutionConfig.ClosureCleanerLevel.RECURSIVE, true);
+        clean(extractor);
         this.keyExtractor = extractor;
         return this;
     }
 
     /** Turns elements into whole events: key, payload, event time, headers (bytes streams). */
     public SluiceSinkBuilder<T> setEventSerializer(EventSerializer<T> serializer) {
-        ClosureCleaner.clean(serializer, org.apache.flink.api.common.ExecutionConfig.ClosureCleanerLevel.RECURSIVE, true);
+        clean(serializer);
         this.eventSerializer = serializer;
         return this;
     }
@@ -201,6 +202,10 @@ public class SluiceSinkBuilder<T> {
                 fixed != null || sinkId.indexOf('/') >= 0,
                 "sink id '" + sinkId + "' has no scope and the streams are chosen per element: write it as scope/name");
         return Names.sink(sinkId, fixed == null ? "" : fixed.getScope());
+    }
+
+    private static void clean(Object function) {
+        ClosureCleaner.clean(function, ExecutionConfig.ClosureCleanerLevel.RECURSIVE, true);
     }
 
     private static String required(String value, String what) {
