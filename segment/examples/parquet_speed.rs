@@ -3,11 +3,13 @@
 //! Three kinds of rows: 100-byte and 1 KiB incompressible payloads in the built-in bytes schema's shape, and bids as in Nexmark. Figures are per CPU
 //! second of this process (all its threads; it uses one), the best of three runs, so that other work on the machine counts little.
 //!
-//! Run: `cargo run --release -p sluice-segment --example parquet_speed`
+//! Run: `cargo run --release -p sluice-segment --example parquet_speed [-- <part of a setting's name>]`
+
+#![expect(clippy::print_stdout, reason = "an example talks to its user")]
 
 use std::error::Error;
 use std::fs::{File, OpenOptions};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray};
@@ -23,6 +25,7 @@ const RUNS: usize = 3;
 const TOTAL_BYTES: usize = 256 << 20;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    let wanted = std::env::args().nth(1).unwrap_or_default();
     let folder = std::env::temp_dir().join(format!("sluice-parquet-speed-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
     println!(
@@ -31,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     for (name, make) in KINDS {
         let rows = make();
-        for (setting, options) in settings() {
+        for (setting, options) in settings().into_iter().filter(|(setting, _)| setting.contains(&wanted)) {
             measure(&folder, name, setting, &rows, &options)?;
         }
     }
@@ -57,7 +60,8 @@ fn settings() -> Vec<(&'static str, WriterOptions)> {
         ("no dictionary", with(|options| options.dictionary_bytes = 0)),
         ("dictionary 64 KiB", with(|options| options.dictionary_bytes = 64 << 10)),
         ("dictionary 1 MiB", with(|options| options.dictionary_bytes = 1 << 20)),
-        ("page 256 KiB", with(|options| options.page_bytes = 256 << 10)),
+        ("page 64 KiB", with(|options| options.page_bytes = 64 << 10)),
+        ("page 1 MiB", with(|options| options.page_bytes = 1 << 20)),
         ("page rows 100000", with(|options| options.page_rows = 100_000)),
         ("row group 4 MiB", with(|options| options.row_group_bytes = 4 << 20)),
         ("row group 64 MiB", with(|options| options.row_group_bytes = 64 << 20)),
@@ -117,7 +121,7 @@ fn measure(
     Ok(())
 }
 
-fn write(path: &PathBuf, rows: &[RecordBatch], options: &WriterOptions) -> Result<WrittenFile, Box<dyn Error>> {
+fn write(path: &Path, rows: &[RecordBatch], options: &WriterOptions) -> Result<WrittenFile, Box<dyn Error>> {
     let info = FileInfo {
         stream: StreamName::parse("bench/rows")?,
         segment: SegmentNumber::new(0),

@@ -3,6 +3,8 @@
 //!
 //! Run: `cargo run -p sluice-segment --example parquet_types -- <folder>`
 
+#![expect(clippy::print_stdout, reason = "an example talks to its user")]
+
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Published files for readers.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use sluice_proto::storage::v1::ParquetFile;
@@ -71,7 +71,7 @@ impl Shared {
         Ok(ExpectedFile { label, stream_schema, written })
     }
 
-    pub(super) fn open_if_there(&self, path: &PathBuf) -> io::Result<Option<Arc<dyn File>>> {
+    pub(super) fn open_if_there(&self, path: &Path) -> io::Result<Option<Arc<dyn File>>> {
         match self.store.env().disk.open(path, OpenMode::Read) {
             Ok(file) => Ok(Some(file)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -11,7 +11,7 @@ use sluice_schema::ids::{Offset, SegmentId, StreamId};
 use sluice_schema::names::StreamName;
 use sluice_txn::key::{Key, KeySpan};
 use sluice_txn::ledger::{Direction, Records};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Command, Error, Recovered, Shared};
 use crate::parquet::WrittenFile;
@@ -46,6 +46,8 @@ pub struct Tierer {
     resting: HashMap<SegmentId, Rest>,
     /// Removals that wait for a backup or a verification to end.
     removals: Vec<(StreamName, oneshot::Sender<Result<(), Error>>)>,
+    /// Says true when the task is to end.
+    stop: watch::Receiver<bool>,
 }
 
 #[derive(Clone, Copy)]
@@ -60,7 +62,7 @@ struct Rest {
 
 impl Tierer {
     pub(super) fn new(shared: Arc<Shared>, inbox: mpsc::Receiver<Command>) -> Self {
-        Self { shared, inbox, resting: HashMap::new(), removals: Vec::new() }
+        Self { shared, inbox, resting: HashMap::new(), removals: Vec::new(), stop: watch::channel(false).1 }
     }
 
     /// Puts right what a crash left behind. Once, before anything reads files or [`Tierer::run`] begins.
@@ -70,7 +72,8 @@ impl Tierer {
 
     /// Publishes what is due, now and then and on demand, until `stop` says true or every [`super::Tier`] is gone. A publication under way is finished first;
     /// if the future is dropped instead, the next start puts right what is left.
-    pub async fn run(mut self, mut stop: tokio::sync::watch::Receiver<bool>) {
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        self.stop = stop.clone();
         let interval = Duration::from_millis(self.shared.options.interval_ms.max(1));
         loop {
             tokio::select! {
@@ -94,7 +97,8 @@ impl Tierer {
     pub async fn look(&mut self) -> Vec<Published> {
         self.rename_leftovers().await;
         let mut published = Vec::new();
-        let segments = self.shared.segments_with_rows();
+        let shared = self.shared.clone();
+        let segments = self.shared.blocking(move || shared.segments_with_rows()).await.and_then(|found| found);
         let segments =
             segments.inspect_err(|error| tracing::warn!(%error, "cannot look for rows to publish")).unwrap_or_default();
         let present: std::collections::HashSet<_> = segments.iter().map(|(id, _, _)| *id).collect();
@@ -112,6 +116,7 @@ impl Tierer {
                     let until_ms = due_ms.unwrap_or(u64::MAX);
                     self.resting.insert(id, Rest { next_offset: segment.next_offset, until_ms, failures: 0 });
                 }
+                Err(Error::Stopped) => break,
                 Err(error) => {
                     tracing::warn!(segment = %id, %error, "cannot publish; trying again later");
                     self.rest_after_failure(id, now_ms, rest.map_or(0, |rest| rest.failures));
@@ -130,9 +135,13 @@ impl Tierer {
         published: &mut Vec<Published>,
     ) -> Result<Option<u64>, Error> {
         loop {
-            let plan = self.shared.plan(id, flush_below)?;
+            let shared = self.shared.clone();
+            let plan = self.shared.blocking(move || shared.plan(id, flush_below)).await??;
             // Only the first file: the extents were looked up no further than it may reach.
             let Some(first) = plan.files.into_iter().next() else { return Ok(plan.due_ms) };
+            if *self.stop.borrow() {
+                return Err(Error::Stopped);
+            }
             let done = self.shared.publish(id, stream, &first).await;
             let written = done.inspect_err(|_| self.shared.count_failure())?;
             self.shared.count(&written);

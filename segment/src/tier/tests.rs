@@ -110,7 +110,7 @@ impl World {
         let rows = encoded.rows;
         let schema_id = self.store.stream(id.stream).unwrap().unwrap().schema_id;
         let append = self.store.execute(vec![Block::new(encoded.data)], Wait::Durable, move |draft, refs, now| {
-            let info = BlockInfo { at: Some(refs[0].clone()), schema_id, rows, columns: Vec::new() };
+            let info = BlockInfo { at: Some(refs[0]), schema_id, rows, columns: Vec::new() };
             events::append(draft, id.stream, &[], vec![(id.segment, info)], now)
         });
         append.await.unwrap();
@@ -260,6 +260,15 @@ async fn a_crash_at_every_step_loses_and_doubles_nothing() {
     assert!(world.tierer.look().await.len() >= 4);
     let images = world.disk.images();
     assert!(images.len() > 100, "{} images", images.len());
+    // The names of new folders are made durable, too; this disk cannot lose them.
+    for folder in
+        ["/data/parquet", "/data/parquet/nyc", "/data/parquet/nyc/flights", "/data/parquet/nyc/flights/segment-0"]
+    {
+        assert!(
+            images.iter().any(|(when, _)| when.contains(&format!("(sync folder {folder})"))),
+            "{folder} is not synced"
+        );
+    }
     let (mut renamed, mut given_up, mut removed, mut partly) = (0, 0, 0, 0);
     for (when, image) in images {
         let (mut world, recovered) = World::start(image, world.clock.now_ms()).await;

@@ -71,7 +71,8 @@ fn a_wrong_length_is_noticed() {
 #[test]
 fn a_file_unlike_the_ledger_is_noticed() {
     let (schema, written, content) = small();
-    let lies: [(&str, fn(&mut ExpectedFile)); 12] = [
+    type Lie = (&'static str, fn(&mut ExpectedFile));
+    let lies: [Lie; 12] = [
         ("another stream", |file| file.label.stream = StreamName::parse("nyc/flights2").unwrap()),
         ("another segment", |file| file.label.segment = SegmentNumber::new(4)),
         ("another first offset", |file| file.written.first_offset += 1),

@@ -61,7 +61,10 @@ impl WatchedDisk {
             ));
         }
         let done = act();
-        if let Some(images) = &mut *self.state.images.lock().unwrap() {
+        // Reading leaves everything as it was.
+        if let Some(images) = &mut *self.state.images.lock().unwrap()
+            && what != "read"
+        {
             let image = |seed| {
                 (
                     format!("after step {step} ({what} {}), seed {seed}", path.display()),
