@@ -1,5 +1,7 @@
 //! Every command against a real gateway: what it prints, where it prints it, and how it ends.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod support;
 
 use serde_json::Value;

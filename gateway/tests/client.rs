@@ -1,5 +1,7 @@
 //! The Rust client against a real gateway that crashes: nothing is lost, nothing comes twice, owners fence each other.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod support;
 
 use std::sync::Arc;
@@ -176,7 +178,7 @@ async fn a_group_keeps_its_positions() {
     }
     producer.flush().await.unwrap();
     let name = GroupName::parse("demo/g").unwrap();
-    let (created, mut group) = client.create_group(&name, &[stream.name.clone()], &[]).await.unwrap();
+    let (created, mut group) = client.create_group(&name, std::slice::from_ref(&stream.name), &[]).await.unwrap();
     assert!(created && group.lag_events().await.unwrap() == 10);
     let mut reader = group.reader(ReaderOptions::bounded()).await.unwrap();
     while reader.next().await.unwrap().is_some() {}

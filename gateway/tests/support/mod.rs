@@ -1,6 +1,7 @@
 //! The gateway and the command line as real processes.
 
 #![allow(dead_code, reason = "each test file uses a part")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::{
     net::{SocketAddr, TcpListener},
