@@ -47,7 +47,7 @@ pub struct Tierer {
     /// Removals that wait for a backup or a verification to end.
     removals: Vec<(StreamName, oneshot::Sender<Result<(), Error>>)>,
     /// Says true when the task is to end.
-    stop: watch::Receiver<bool>,
+    pub(super) stop: watch::Receiver<bool>,
 }
 
 #[derive(Clone, Copy)]

@@ -249,6 +249,20 @@ async fn the_task_publishes_on_demand_and_stops() {
     assert!(matches!(world.tier.flush(vec![(segment(0), rows)]).await, Err(Error::Stopped)));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn no_file_is_begun_once_the_task_is_to_stop() {
+    let mut world = World::fresh().await;
+    let rows = world.fill().await;
+    world.age();
+    let (stop, stopped) = tokio::sync::watch::channel(true);
+    world.tierer.stop = stopped;
+    assert_eq!(world.tierer.look().await, []);
+    assert_eq!((world.check(segment(0), rows).await, world.tier.totals().failures), (0, 0));
+    stop.send(false).unwrap();
+    world.tierer.look().await;
+    assert_eq!(world.check(segment(0), rows).await, rows);
+}
+
 /// A process dies at every step that touches a file below `parquet`. Right after the crash the pattern is right; after the next start nothing is lost,
 /// twice or left over, and publishing goes on.
 #[tokio::test(flavor = "multi_thread")]
