@@ -31,15 +31,21 @@ pub(super) fn find_files(disk: &dyn Disk, dir: &Path) -> Result<Vec<FoundFile>, 
     for entry in disk.list(dir).map_err(OpenError::io("list", dir))? {
         let Some(number) = file_number(&entry.name) else { continue };
         let path = file_path(dir, number);
-        let file = disk.open(&path, OpenMode::Read).map_err(OpenError::io("open", &path))?;
-        let mut page = vec![0; entry.bytes.min(PAGE) as usize];
+        let file = match disk.open(&path, OpenMode::Read) {
+            // Removed since the listing, by the log's writer: as if it had gone before.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            opened => opened.map_err(OpenError::io("open", &path))?,
+        };
+        // Asked after the listing: a file that was followed by another then is complete now, also under a running writer.
+        let bytes = file.length().map_err(OpenError::io("read", &path))?;
+        let mut page = vec![0; bytes.min(PAGE) as usize];
         file.read_exact_at(0, &mut page).map_err(OpenError::io("read", &path))?;
         let (header, half_header) = match FileHeader::decode(&page, number) {
             Ok((header, agree)) => (Some(header), !agree),
             Err(BadFileHeader::Newer(version)) => return Err(OpenError::NewerFormat { file: path, version }),
             Err(BadFileHeader::Unreadable) => (None, false),
         };
-        found.push(FoundFile { number, path, bytes: entry.bytes, header, half_header });
+        found.push(FoundFile { number, path, bytes, header, half_header });
     }
     Ok(found)
 }

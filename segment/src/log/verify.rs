@@ -1,3 +1,4 @@
+use std::io;
 use std::path::Path;
 
 use super::error::{Damage, OpenError};
@@ -37,7 +38,7 @@ pub struct Report {
     pub tail: Option<Cut>,
 }
 
-/// Reads every header, frame, block and fact of the log in `dir` and changes nothing. Files missing between others are no
+/// Reads every header, frame, block and fact of the log in `dir` and changes nothing; the log may be written meanwhile. Files missing between others are no
 /// damage: they were removed when nothing in them was needed any more.
 ///
 /// # Errors
@@ -99,7 +100,14 @@ impl Check<'_> {
 
     fn frames(&mut self, index: usize) -> Result<bool, OpenError> {
         let found = &self.files[index];
-        let file = found.open(self.disk)?;
+        let file = match found.open(self.disk) {
+            // Removed meanwhile, because nothing in it is needed any more.
+            Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                self.expected = None;
+                return Ok(true);
+            }
+            opened => opened?,
+        };
         let mut position = PAGE;
         while position < found.bytes {
             let expected = self.expected;
