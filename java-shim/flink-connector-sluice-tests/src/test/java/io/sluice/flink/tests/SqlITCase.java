@@ -61,7 +61,7 @@ class SqlITCase {
     }
 
     private static void create(TableEnvironment tables, String table, String stream, String more) {
-        tables.executeSql("CREATE TABLE " + table + " (carrier STRING, id INT, at TIMESTAMP(3)) WITH ('connector' = 'sluice', 'endpoint' = '"
+        tables.executeSql("CREATE TABLE " + table + " (carrier STRING, id INT, dep TIMESTAMP(3)) WITH ('connector' = 'sluice', 'endpoint' = '"
                 + gateway.endpoint() + "', 'stream' = '" + stream + "'" + (more.isEmpty() ? "" : ", " + more) + ")");
     }
 
@@ -94,7 +94,7 @@ class SqlITCase {
     void onlyWantedColumnsAreReadAndMetadataIsTrue() throws Exception {
         long before = System.currentTimeMillis();
         TableEnvironment tables = batch();
-        tables.executeSql("CREATE TABLE m (carrier STRING, id INT, at TIMESTAMP(3),"
+        tables.executeSql("CREATE TABLE m (carrier STRING, id INT, dep TIMESTAMP(3),"
                 + " o BIGINT METADATA FROM 'offset' VIRTUAL, s INT METADATA FROM 'segment' VIRTUAL,"
                 + " commit_seq BIGINT METADATA VIRTUAL, commit_time TIMESTAMP_LTZ(3) METADATA VIRTUAL)"
                 + " WITH ('connector' = 'sluice', 'endpoint' = '" + gateway.endpoint() + "', 'stream' = 'nyc/flights',"
@@ -118,10 +118,10 @@ class SqlITCase {
     @Test
     void watermarksComeFromTheSegments() throws Exception {
         TableEnvironment tables = streaming();
-        tables.executeSql("CREATE TABLE w (carrier STRING, id INT, at TIMESTAMP(3), WATERMARK FOR at AS at - INTERVAL '1' SECOND) WITH"
+        tables.executeSql("CREATE TABLE w (carrier STRING, id INT, dep TIMESTAMP(3), WATERMARK FOR dep AS dep - INTERVAL '1' SECOND) WITH"
                 + " ('connector' = 'sluice', 'endpoint' = '" + gateway.endpoint() + "', 'stream' = 'nyc/flights',"
                 + " 'scan.bounded.mode' = 'latest', 'scan.parallelism' = '1')");
-        String sql = "SELECT window_start, COUNT(*) FROM TABLE(TUMBLE(TABLE w, DESCRIPTOR(at), INTERVAL '30' SECOND))"
+        String sql = "SELECT window_start, COUNT(*) FROM TABLE(TUMBLE(TABLE w, DESCRIPTOR(dep), INTERVAL '30' SECOND))"
                 + " GROUP BY window_start, window_end";
         assertThat(tables.explainSql(sql)).contains("watermark=[");
         assertThat(query(tables, sql)).containsExactlyInAnyOrder(
@@ -134,7 +134,7 @@ class SqlITCase {
         tables.getConfig().set("execution.checkpointing.interval", "200 ms");
         create(tables, "t", "nyc/flights", "'scan.bounded.mode' = 'latest', 'scan.rate-limit' = '60'");
         create(tables, "copy", "nyc/copy", "'sink.id' = 'copy', 'sink.parallelism' = '3'");
-        tables.executeSql("INSERT INTO copy SELECT carrier, id + 1000, at FROM t").await(60, TimeUnit.SECONDS);
+        tables.executeSql("INSERT INTO copy SELECT carrier, id + 1000, dep FROM t").await(60, TimeUnit.SECONDS);
         assertThat(streams.rows("nyc/copy").stream().map(row -> row.getInt(1)).collect(Collectors.toList()))
                 .containsExactlyInAnyOrderElementsOf(IntStream.range(1000, 1060).boxed().collect(Collectors.toList()));
     }
@@ -151,7 +151,7 @@ class SqlITCase {
     @Test
     void tablesUnlikeTheirStreamAreRefusedWhileTheStatementIsPlanned() {
         TableEnvironment tables = streaming();
-        tables.executeSql("CREATE TABLE other (carrier STRING, id BIGINT, at TIMESTAMP(3)) WITH ('connector' = 'sluice', 'endpoint' = '"
+        tables.executeSql("CREATE TABLE other (carrier STRING, id BIGINT, dep TIMESTAMP(3)) WITH ('connector' = 'sluice', 'endpoint' = '"
                 + gateway.endpoint() + "', 'stream' = 'nyc/flights', 'sink.id' = 'other')");
         for (String sql : List.of("SELECT * FROM other", "INSERT INTO other VALUES ('A', 1, CAST(NULL AS TIMESTAMP(3)))")) {
             assertThatThrownBy(() -> tables.executeSql(sql).await(30, TimeUnit.SECONDS))
