@@ -61,10 +61,6 @@ impl Shared {
             return Ok(Arc::clone(file));
         }
         let file = self.disk.open(&file_path(&self.dir, number), OpenMode::Read)?;
-        // A handle kept of a file that is being removed would keep its space: `forget` looks at the files first.
-        if !self.files().contains_key(&number) {
-            return Ok(file);
-        }
         if handles.open.len() >= self.open_files_max {
             let oldest = handles.open.iter().min_by_key(|(_, (_, used))| *used).map(|(number, _)| *number);
             oldest.map(|number| handles.open.remove(&number));
