@@ -38,7 +38,7 @@ pub struct Report {
     pub tail: Option<Cut>,
 }
 
-/// Reads every header, frame, block and fact of the log in `dir` and changes nothing; the log may be written meanwhile. Files missing between others are no
+/// Reads every header, frame, block and fact of the log in `dir` and changes nothing. Files missing between others are no
 /// damage: they were removed when nothing in them was needed any more.
 ///
 /// # Errors
