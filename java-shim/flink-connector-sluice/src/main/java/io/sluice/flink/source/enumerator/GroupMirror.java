@@ -100,6 +100,11 @@ final class GroupMirror {
         sendUnlessBusy();
     }
 
+    /** The segment at the last completed checkpoint. */
+    SluiceSplit positionOf(SluiceSplit split) {
+        return positions.getOrDefault(split.splitId(), split);
+    }
+
     private void sendUnlessBusy() {
         if (!sending) {
             sending = true;

@@ -15,7 +15,10 @@ public final class SegmentProgress {
         this.assigned = assigned;
     }
 
-    /** The segment's range as it was resolved when the job started. Readers know how far it is read. */
+    /**
+     * The segment's range: where it starts as resolved at the job's start; with a reader group, how far it was read at the last completed
+     * checkpoint. Readers alone know how far it is read now.
+     */
     public SluiceSplit split() {
         return split;
     }
@@ -27,6 +30,10 @@ public final class SegmentProgress {
 
     SegmentProgress assignedTo(boolean someReader) {
         return new SegmentProgress(split, someReader);
+    }
+
+    SegmentProgress at(SluiceSplit position) {
+        return new SegmentProgress(position, assigned);
     }
 
     @Override

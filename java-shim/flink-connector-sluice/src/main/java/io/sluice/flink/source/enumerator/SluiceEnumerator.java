@@ -174,6 +174,8 @@ public final class SluiceEnumerator implements SplitEnumerator<SluiceSplit, Slui
     public void notifyCheckpointComplete(long checkpointId) {
         if (mirror != null) {
             mirror.completed(checkpointId);
+            // Subtasks that ended report nothing after a restore: where they ended is kept here.
+            segments.replaceAll((id, segment) -> segment.assigned() ? segment.at(mirror.positionOf(segment.split())) : segment);
         }
     }
 

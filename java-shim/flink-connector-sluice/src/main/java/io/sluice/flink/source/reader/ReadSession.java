@@ -126,8 +126,14 @@ final class ReadSession<T> {
         });
     }
 
+    /** A call for columns failed; {@link #await} says when to try again, or fails if it is for good. */
+    void failed(SluiceException cause) {
+        locked(() -> noteFailure(cause));
+    }
+
     /**
-     * Waits until there are rows to hand over or a split is read to its end, keeping the call up meanwhile.
+     * Waits until there are rows to hand over, a split is read to its end or columns are to be asked for again, keeping the call up
+     * meanwhile.
      *
      * @param rowsWanted whether rows end the waiting
      * @param maxNanos how long to wait at most
@@ -277,7 +283,9 @@ final class ReadSession<T> {
         }
         long wait = Long.MAX_VALUE;
         for (Subscription<T> subscription : subscriptions.values()) {
-            if (subscription.id < 0 && !subscription.complete && !subscription.paused && subscription.columns != null) {
+            if (subscription.columns == null) {
+                wait = Math.min(wait, reconnection.delay(now));
+            } else if (subscription.id < 0 && !subscription.complete && !subscription.paused) {
                 long retryIn = subscription.failed ? subscription.retryAt - now : 0;
                 if (retryIn > 0) {
                     wait = Math.min(wait, retryIn);
@@ -482,6 +490,10 @@ final class ReadSession<T> {
         listener = null;
         byId.clear();
         subscriptions.values().forEach(subscription -> subscription.id = -1);
+        noteFailure(cause);
+    }
+
+    private void noteFailure(@Nullable SluiceException cause) {
         String why = cause == null ? "the call ended" : cause.getMessage();
         if (cause != null && !cause.retriable()) {
             failure = cause;

@@ -1,6 +1,7 @@
 package io.sluice.flink.source.reader;
 
 import io.sluice.flink.client.SluiceClient;
+import io.sluice.flink.client.SluiceException;
 import io.sluice.flink.source.SourceSettings;
 import io.sluice.flink.source.split.SluiceSplit;
 import io.sluice.proto.gateway.v1.Events;
@@ -38,7 +39,7 @@ final class SluiceSplitReader<T> implements SplitReader<EventCursor<T>, SluiceSp
     SluiceSplitReader(
             SluiceClient client, SourceSettings<T> settings, RateLimiter limiter, PendingEvents pending, Counter bytesIn) {
         this.session = new ReadSession<>(client, settings.memoryBytes(), settings.reconnectTimeout(), pending);
-        this.schemas = new StreamSchemas<>(client, settings.decoder(), settings.reconnectTimeout());
+        this.schemas = new StreamSchemas<>(client, settings.decoder());
         this.limiter = limiter;
         this.bytesIn = bytesIn;
     }
@@ -47,9 +48,7 @@ final class SluiceSplitReader<T> implements SplitReader<EventCursor<T>, SluiceSp
     public RecordsWithSplitIds<EventCursor<T>> fetch() throws IOException {
         try {
             while (true) {
-                for (SluiceSplit split : session.withoutColumns()) {
-                    session.setColumns(split, schemas.columns(split));
-                }
+                askForColumns();
                 int rows = limiter.available();
                 long wait = rows > 0 ? Long.MAX_VALUE : limiter.nanosUntilWorthwhile();
                 if (!session.await(rows > 0, wait)) {
@@ -63,6 +62,17 @@ final class SluiceSplitReader<T> implements SplitReader<EventCursor<T>, SluiceSp
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             return new EventBatch<>(List.of(), Set.of(), slice -> {});
+        }
+    }
+
+    /** In short attempts, so that a gateway that is away does not hold up a cancelled task. */
+    private void askForColumns() throws IOException {
+        try {
+            for (SluiceSplit split : session.withoutColumns()) {
+                session.setColumns(split, schemas.columns(split));
+            }
+        } catch (SluiceException e) {
+            session.failed(e);
         }
     }
 

@@ -17,30 +17,30 @@ import java.util.Map;
 
 /** What the schemas of the streams mean for reading. Asks the gateway once per stream and schema, blocking. For one thread. */
 final class StreamSchemas<T> {
+    private static final Duration COLUMNS_TIMEOUT = Duration.ofSeconds(1);
+
     private final SluiceClient client;
     private final EventDecoder<T> decoder;
-    private final Duration timeout;
     private final Map<String, int[]> columns = new HashMap<>();
     private final Map<Long, EventDecoder.Blocks<T>> blocks = new HashMap<>();
 
-    StreamSchemas(SluiceClient client, EventDecoder<T> decoder, Duration timeout) {
+    StreamSchemas(SluiceClient client, EventDecoder<T> decoder) {
         this.client = client;
         this.decoder = decoder;
-        this.timeout = timeout;
     }
 
-    boolean knowsColumns(SluiceSplit split) {
-        return columns.containsKey(split.qualifiedStream());
-    }
-
-    /** The columns to ask for of a split's stream; empty: all. */
+    /**
+     * The columns to ask for of a split's stream; empty: all.
+     *
+     * @throws io.sluice.flink.client.SluiceException if the gateway did not answer within a second or refused
+     */
     int[] columns(SluiceSplit split) throws IOException {
         int[] known = columns.get(split.qualifiedStream());
         if (known != null) {
             return known;
         }
         StreamName name = StreamName.newBuilder().setScope(split.scope()).setName(split.stream()).build();
-        StreamInfo stream = call(Rpc.GET_STREAM, GetStreamRequest.newBuilder().setStream(name).build()).getStream();
+        StreamInfo stream = call(Rpc.GET_STREAM, GetStreamRequest.newBuilder().setStream(name).build(), COLUMNS_TIMEOUT).getStream();
         if (stream.getStreamId() != split.streamId()) {
             throw new NonRecoverableSourceException("stream " + split.qualifiedStream()
                     + " was deleted and created again since the job started: start the job without its state");
@@ -60,13 +60,13 @@ final class StreamSchemas<T> {
         if (known != null) {
             return known;
         }
-        Schema schema = call(Rpc.GET_SCHEMA, GetSchemaRequest.newBuilder().setSchemaId(schemaId).build()).getSchema();
+        Schema schema = call(Rpc.GET_SCHEMA, GetSchemaRequest.newBuilder().setSchemaId(schemaId).build(), SluiceClient.CALL_TIMEOUT).getSchema();
         EventDecoder.Blocks<T> made = decoder.forSchema(schemaId, schema);
         blocks.put(schemaId, made);
         return made;
     }
 
-    private <Q extends com.google.protobuf.Message, A extends com.google.protobuf.Message> A call(Rpc<Q, A> rpc, Q request)
+    private <Q extends com.google.protobuf.Message, A extends com.google.protobuf.Message> A call(Rpc<Q, A> rpc, Q request, Duration timeout)
             throws IOException {
         try {
             return client.call(rpc, request, timeout);

@@ -173,6 +173,8 @@ class SluiceEnumeratorTest {
         CheckpointRequest recorded = (CheckpointRequest) gateway.groupCalls.get(gateway.groupCalls.size() - 1);
         assertThat(recorded.getCheckpoint()).isEqualTo(4);
         assertThat(recorded.getPositions(0).getSegmentsList()).extracting(SegmentPosition::getOffset).containsExactly(4L, 5L, 6L, 0L, 0L);
+        assertThat(enumerator.snapshotState(6).segments()).as("positions that outlive readers which ended")
+                .extracting(segment -> segment.split().offset()).containsExactly(4L, 5L, 6L, 0L, 0L);
         enumerator.close();
     }
 

@@ -199,6 +199,28 @@ class SluiceSplitReaderTest {
     }
 
     @Test
+    void aReaderThatStartsBeforeTheGatewayWaitsForIt() throws Exception {
+        gateway.stop();
+        read(10, source(), split(0, 0, 8L));
+        Thread starter = new Thread(() -> {
+            try {
+                Thread.sleep(1_500);
+                gateway.startAgain();
+            } catch (Exception e) {
+                throw new IllegalStateException(e);
+            }
+        });
+        starter.start();
+        Map<String, List<Long>> offsets = new ConcurrentHashMap<>();
+        Set<String> finished = new TreeSet<>();
+        while (finished.isEmpty()) {
+            take(reader.fetch(), offsets, finished);
+        }
+        assertThat(offsets.get("s/in#0")).hasSize(8);
+        starter.join();
+    }
+
+    @Test
     void truncatedEventsFailForGoodAndSaySo() {
         sender.refusal = ErrorDetail.newBuilder()
                 .setClass_(ErrorClass.REJECTED)
