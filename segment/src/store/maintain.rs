@@ -30,7 +30,7 @@ const LIVE_SHARE_MAX: f64 = 0.5;
 /// What maintenance remembers.
 pub(super) struct State {
     /// The oldest snapshot that is kept: files with later frames are needed to start from it.
-    snapshot: Lsn,
+    pub(super) snapshot: Lsn,
     log_bytes_at_snapshot: u64,
     /// Backups and verifications under way: nothing is removed meanwhile.
     pub(super) holds: usize,
@@ -232,7 +232,7 @@ impl EmbeddedStore {
 }
 
 /// Answers the frame of the new snapshot and that of the oldest one kept.
-fn write_snapshot(shared: &Shared) -> Result<(Lsn, Lsn), Error> {
+pub(super) fn write_snapshot(shared: &Shared) -> Result<(Lsn, Lsn), Error> {
     let _one_at_a_time = shared.snapshotting.lock().unwrap_or_else(PoisonError::into_inner);
     let failed = |error: snapshot::SnapshotError| Error::Stopped(error.to_string());
     // Frames applied while this runs may show: replaying them over the snapshot again is harmless, as changes are absolute.

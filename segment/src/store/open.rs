@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, RwLock, atomic::AtomicU64, mpsc},
+    sync::{Arc, Mutex, PoisonError, RwLock, atomic::AtomicU64, mpsc},
     time::Duration,
 };
 
@@ -163,6 +163,11 @@ impl EmbeddedStore {
             frames.push((frame.lsn, frame.facts));
             Ok(())
         })?;
+        for damage in &recovery.damage {
+            tracing::error!(%damage, "the log is damaged; everything else is served");
+        }
+        // Facts of damaged frames may be in the index alone: they need a second home before the index is lost.
+        let snapshot_due = !recovery.damage.is_empty() && !index_rebuilt;
         replay(&*index, frames)?;
 
         let (queue, messages) = mpsc::channel();
@@ -183,6 +188,10 @@ impl EmbeddedStore {
             options,
             env,
         });
+        if snapshot_due {
+            let (_, oldest) = maintain::write_snapshot(&shared)?;
+            shared.maintenance.lock().unwrap_or_else(PoisonError::into_inner).snapshot = oldest;
+        }
         let sequencer = Sequencer {
             shared: Arc::clone(&shared),
             log,

@@ -170,7 +170,10 @@ pub fn checkpoint(
     draft.put(&Key::ReaderGroup(scope.clone(), name.clone()), &group);
     let record = ReaderGroupCheckpoint { checkpoint: id, positions: group.positions, created_ms: now };
     // A clock that went back must not reorder checkpoints: "oldest first" is the order of recording.
-    let at = kept.last().map_or(now, |(_, last)| now.max(last.created_ms));
+    let at = match kept.last() {
+        Some((Key::ReaderGroupCheckpoint(_, _, last, last_id), _)) => now.max(last + u64::from(id < *last_id)),
+        _ => now,
+    };
     draft.put(&Key::ReaderGroupCheckpoint(scope.clone(), name.clone(), at, id), &record);
     let excess = (kept.len() + 1).saturating_sub(CHECKPOINTS_KEPT);
     for (key, _) in kept.into_iter().take(excess) {

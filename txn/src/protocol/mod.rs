@@ -21,6 +21,8 @@ pub mod publication;
 mod refusal;
 pub mod requests;
 pub mod streams;
+#[cfg(test)]
+mod tests;
 pub mod transactions;
 
 pub use refusal::{Failure, Outcome, Refusal};
