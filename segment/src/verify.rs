@@ -17,7 +17,7 @@ mod blocks;
 mod index;
 mod parquet_files;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{
     collections::BTreeMap,
