@@ -9,6 +9,7 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
 import org.apache.flink.api.common.serialization.SimpleStringSchema;
+import org.apache.flink.configuration.MemorySize;
 import org.apache.flink.core.execution.JobClient;
 import org.apache.flink.metrics.Gauge;
 import org.apache.flink.metrics.Metric;
@@ -20,6 +21,7 @@ import org.junit.jupiter.api.Test;
 /** The gauge that autoscalers go by: right within 1 % while the source is held back, while the stream grows, and at the tail. */
 @Tag("slow")
 class PendingRecordsITCase {
+    private static final int BLOCK_ROWS = 8_000;
     private static final Duration TIMEOUT = Duration.ofSeconds(30);
 
     @Test
@@ -28,27 +30,29 @@ class PendingRecordsITCase {
                 TestStreams streams = new TestStreams(gateway);
                 Cluster cluster = Cluster.start(1, 2)) {
             streams.create("pending/in", 3);
-            List<String> lines = IntStream.range(0, 20_000).mapToObj(i -> "line " + i).collect(Collectors.toList());
-            streams.append("pending/in", 0, lines, 1_000);
-            streams.append("pending/in", 1, lines, 1_000);
+            // Few large blocks and little memory: a reader that is held back hears nothing new for seconds.
+            List<String> lines = IntStream.range(0, 2 * BLOCK_ROWS).mapToObj(i -> String.format("%0100d", i)).collect(Collectors.toList());
+            streams.append("pending/in", 0, lines, BLOCK_ROWS);
+            streams.append("pending/in", 1, lines, BLOCK_ROWS);
             StreamExecutionEnvironment env = Cluster.environment(2, Duration.ofSeconds(1), 0);
             SluiceSource<String> source = SluiceSource.forBytes(new SimpleStringSchema())
                     .setEndpoint(gateway.endpoint())
                     .setStream("pending/in")
                     .setRateLimit(4_000)
+                    .setReadMemory(MemorySize.ofMebiBytes(1))
                     .build();
             env.fromSource(source, WatermarkStrategy.noWatermarks(), "pending").sinkTo(new DiscardingSink<>());
             JobClient job = env.executeAsync("pending");
             Cluster.await("the first events", TIMEOUT, () -> emitted(cluster, job) > 1_000);
-            assertRight(cluster, job, 40_000, "held back");
+            assertRight(cluster, job, 4 * BLOCK_ROWS, "held back");
 
-            // Nothing of this is sent to the readers for seconds, so the end must come from elsewhere.
-            streams.append("pending/in", 2, lines, 1_000);
-            streams.append("pending/in", 0, lines.subList(0, 10_000), 1_000);
-            Cluster.await("the new end", Duration.ofSeconds(6), () -> pending(cluster, job) + emitted(cluster, job) > 69_500);
-            assertRight(cluster, job, 70_000, "after the stream grew");
+            streams.append("pending/in", 2, lines.subList(0, BLOCK_ROWS), BLOCK_ROWS);
+            streams.append("pending/in", 0, lines.subList(0, BLOCK_ROWS), BLOCK_ROWS);
+            long all = 6 * BLOCK_ROWS;
+            Cluster.await("the new end", Duration.ofMillis(3_500), () -> pending(cluster, job) + emitted(cluster, job) > all - all / 100);
+            assertRight(cluster, job, all, "after the stream grew");
 
-            Cluster.await("the tail", Duration.ofSeconds(60), () -> emitted(cluster, job) == 70_000);
+            Cluster.await("the tail", Duration.ofSeconds(60), () -> emitted(cluster, job) == all);
             Cluster.await("nothing pending", TIMEOUT, () -> pending(cluster, job) == 0);
             Cluster.cancel(job);
         }
