@@ -288,7 +288,7 @@ impl Store for EmbeddedStore {
         &self,
         blocks: Vec<ledger::Block>,
         preconditions: Vec<Precondition>,
-        changes: Box<dyn FnOnce(&[stored::BlockRef]) -> Vec<Change> + Send>,
+        changes: ledger::ChangesOf,
     ) -> ledger::Result<Commit> {
         let blocks = blocks.into_iter().map(|block| Block { data: block.data, crc32c: block.crc32c }).collect();
         let written = self

@@ -33,7 +33,7 @@ async fn a_busy_store_has_no_damage() {
         while !stopped.load(std::sync::atomic::Ordering::Relaxed) {
             world::append(&writer, 0, 5).await;
             n += 1;
-            if n % 50 == 0 {
+            if n.is_multiple_of(50) {
                 writer.snapshot().await.unwrap();
                 writer.maintain().await.unwrap();
             }

@@ -111,6 +111,9 @@ pub trait Ledger: Send + Sync {
     ) -> impl Future<Output = Result<Commit>> + Send;
 }
 
+/// Makes changes from the places that blocks were given.
+pub type ChangesOf = Box<dyn FnOnce(&[BlockRef]) -> Vec<Change> + Send>;
+
 /// Facts and bytes together: blocks are durable no later than the facts that name them.
 pub trait Store: Ledger {
     /// Writes blocks, hands their places to `changes`, and commits what that returns if every precondition holds.
@@ -118,7 +121,7 @@ pub trait Store: Ledger {
         &self,
         blocks: Vec<Block>,
         preconditions: Vec<Precondition>,
-        changes: Box<dyn FnOnce(&[BlockRef]) -> Vec<Change> + Send>,
+        changes: ChangesOf,
     ) -> impl Future<Output = Result<Commit>> + Send;
     /// The bytes of a block, checked.
     fn read_block(&self, at: BlockRef) -> impl Future<Output = Result<Bytes>> + Send;

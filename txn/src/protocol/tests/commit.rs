@@ -29,7 +29,8 @@ fn other_sink() -> SinkName {
 #[test]
 fn a_group_becomes_visible_at_once_in_member_order() {
     let mut world = World::new();
-    (world.open(0), world.open(1));
+    world.open(0);
+    world.open(1);
     for (number, subtask) in [(1, 0), (2, 1)] {
         world.begin(number, subtask, 1);
         world.chunk(number, 0, 2);

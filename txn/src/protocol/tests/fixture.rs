@@ -225,6 +225,13 @@ impl World {
     }
 
     #[track_caller]
+    pub fn commit_all(&mut self, groups: &[Group]) {
+        for group in groups {
+            self.commit(group);
+        }
+    }
+
+    #[track_caller]
     pub fn commit_refused(&mut self, group: &Group) -> Refusal {
         self.refused(|draft, now| commit::commit_group(draft, &sink(), group, CLUSTER, TIMELINE, now))
     }

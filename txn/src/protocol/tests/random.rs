@@ -173,7 +173,7 @@ impl History {
             11 => {
                 if !self.savepoints.is_empty() {
                     let restored = self.savepoints[usize::from(choice) % self.savepoints.len()].clone();
-                    self.start(Some(restored), choice % 5 == 0);
+                    self.start(Some(restored), choice.is_multiple_of(5));
                 }
             }
             12 => self.start(None, false),

@@ -34,12 +34,12 @@ fn the_head_is_the_base_or_one_of_the_emitted() {
     for committed in 0..=3 {
         let mut world = World::new();
         let groups = emitted(&mut world, 3);
-        groups[..committed].iter().for_each(|group| drop(world.commit(group)));
+        world.commit_all(&groups[..committed]);
         let attached = world.attach_as(1, Some(state(None, &groups)));
         assert_eq!(attached.head, (committed > 0).then(|| group_id(committed as u128)));
         assert_eq!(attached.pending, &groups[committed..]);
         assert_eq!(attached.leftovers, Vec::new());
-        groups.iter().for_each(|group| drop(world.commit(group)));
+        world.commit_all(&groups);
         assert_eq!(world.extents(0).len(), 3, "each event once");
         let attached = world.attach_as(1, Some(state(Some(3), &[])));
         assert_eq!((attached.head, attached.pending.len()), (Some(group_id(3)), 0));
@@ -61,7 +61,7 @@ fn committing_takes_groups_off_the_list() {
 fn an_older_savepoint_is_refused_and_told_what_it_would_double() {
     let mut world = World::new();
     let groups = emitted(&mut world, 3);
-    groups.iter().for_each(|group| drop(world.commit(group)));
+    world.commit_all(&groups);
     for (restored, unknown, oldest) in
         [(state(None, &groups[..1]), "2", "2"), (state(Some(1), &[]), "2", "2"), (state(None, &[]), "3", "1")]
     {
@@ -78,7 +78,7 @@ fn an_older_savepoint_is_refused_and_told_what_it_would_double() {
 fn accepting_duplicates_goes_on_from_the_head() {
     let mut world = World::new();
     let groups = emitted(&mut world, 3);
-    groups.iter().for_each(|group| drop(world.commit(group)));
+    world.commit_all(&groups);
     let command = accepting(&world, state(None, &groups[..1]));
     let attached = world.attach(&command);
     assert_eq!((attached.head, attached.pending.len()), (Some(group_id(3)), 0), "what is committed is not pending");
@@ -96,7 +96,8 @@ fn accepting_duplicates_moves_uncommitted_groups_behind_the_head() {
     world.prepared(1, 0);
     let base = group(1, None, 1, &[1]);
     world.commit(&base);
-    (world.prepared(2, 1), world.prepared(3, 1));
+    world.prepared(2, 1);
+    world.prepared(3, 1);
     let branch = [group(2, Some(1), 1, &[2]), group(3, Some(2), 1, &[3])];
     world.attach_as(2, None);
     world.open_by(2, 0);
@@ -111,7 +112,7 @@ fn accepting_duplicates_moves_uncommitted_groups_behind_the_head() {
     assert_eq!(prevs, vec![group_id(4).to_bytes(), group_id(2).to_bytes()]);
     says(&world.commit_refused(&branch[1]), ErrorClass::Retriable, ErrorReason::OutOfOrder);
     // Flink's committer sends them as they were minted: the re-based link counts.
-    branch.iter().for_each(|group| drop(world.commit(group)));
+    world.commit_all(&branch);
     assert_eq!(world.index.group(group_id(2)).unwrap().unwrap().prev_group, group_id(4).to_bytes());
     world.open(0);
     world.prepared(5, 0);

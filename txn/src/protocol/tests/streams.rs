@@ -15,7 +15,7 @@ use crate::{
 };
 
 fn schema(column: &str) -> wire::Schema {
-    wire::Schema { fields: vec![wire::Field { name: column.into(), ..Default::default() }], ..Default::default() }
+    wire::Schema { fields: vec![wire::Field { name: column.into(), ..Default::default() }] }
 }
 
 #[test]

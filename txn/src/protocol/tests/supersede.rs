@@ -110,7 +110,8 @@ fn a_downscale_supersedes_what_the_upper_slots_left() {
 fn a_group_from_before_the_downscale_does_not() {
     let mut world = World::new();
     world.attach_as(1, None);
-    (world.prepared(1, 0), world.prepared(2, 1));
+    world.prepared(1, 0);
+    world.prepared(2, 1);
     let emitted = [group(1, None, 1, &[1]), group(2, Some(1), 1, &[2])];
     let mut command = attach_command(1, 1, Some(state(None, &emitted)));
     command.parallelism = 1;
