@@ -15,6 +15,7 @@ abstract class ColumnWriter {
     private final BitColumn validity = new BitColumn();
     private int rows;
     private int nulls;
+    private int deferredNulls;
 
     ColumnWriter(String path, boolean nullable) {
         this.path = path;
@@ -43,13 +44,26 @@ abstract class ColumnWriter {
         if (!nullable) {
             throw new InvalidRowException(path, "is null, but the column is NOT NULL");
         }
+        boolean nothingButNulls = nulls == rows;
         if (nulls == 0) {
             validity.addOnes(rows);
         }
         rows++;
         nulls++;
-        validity.add(false);
-        placeholder();
+        if (nothingButNulls) {
+            // Most columns that start with nulls stay so and are left out of the block: only counted for now.
+            deferredNulls++;
+        } else {
+            validity.add(false);
+            placeholder();
+        }
+    }
+
+    private void writeDeferredNulls() {
+        for (; deferredNulls > 0; deferredNulls--) {
+            validity.add(false);
+            placeholder();
+        }
     }
 
     /** What stands under a null parent: nobody reads it, but a NOT NULL child must not hold a null. */
@@ -63,6 +77,7 @@ abstract class ColumnWriter {
     }
 
     final void countValid() {
+        writeDeferredNulls();
         rows++;
         if (nulls > 0) {
             validity.add(true);
@@ -79,6 +94,7 @@ abstract class ColumnWriter {
     }
 
     final void layOut(MessageWriter message) {
+        writeDeferredNulls();
         message.addNode(rows, nulls);
         message.addBuffer(validity.bytes.bytes, nulls == 0 ? 0 : validity.bytes.size);
         layOutValues(message);
@@ -87,6 +103,7 @@ abstract class ColumnWriter {
     final void clear() {
         rows = 0;
         nulls = 0;
+        deferredNulls = 0;
         validity.clear();
         clearValues();
     }

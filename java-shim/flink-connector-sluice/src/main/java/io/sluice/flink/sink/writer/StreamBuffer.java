@@ -23,6 +23,8 @@ abstract class StreamBuffer<T> {
     private final Destination destination;
     private final BlockTarget target;
     private final BlockCollector[] collectors;
+    /** Bytes in each collector. */
+    private final int[] sizes;
     /** Where rows without a routing key go; moves on with every block. */
     private int unkeyedPlace;
 
@@ -30,6 +32,7 @@ abstract class StreamBuffer<T> {
         this.destination = destination;
         this.target = target;
         this.collectors = new BlockCollector[destination.segments.count()];
+        this.sizes = new int[collectors.length];
         this.unkeyedPlace = firstPlace % collectors.length;
     }
 
@@ -43,9 +46,10 @@ abstract class StreamBuffer<T> {
             collector = newCollector();
             collectors[place] = collector;
         }
-        int before = collector.bytes();
+        int before = sizes[place];
         appendTo(collector);
         int after = collector.bytes();
+        sizes[place] = after;
         if (after < BLOCK_BYTES) {
             return after - before;
         }
@@ -67,6 +71,7 @@ abstract class StreamBuffer<T> {
 
     private void send(int place) throws IOException, InterruptedException {
         BlockData block = collectors[place].finish();
+        sizes[place] = 0;
         if (block.length > BLOCK_BYTES_MAX) {
             throw new IOException(
                     "an event is too large: its block has " + block.length + " bytes, at most " + BLOCK_BYTES_MAX + " are allowed");
