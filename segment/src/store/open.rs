@@ -27,7 +27,7 @@ use super::{
 use crate::{
     backup,
     cache::BlockCache,
-    env::{Env, ExecutorExt as _},
+    env::{Disk, Env, ExecutorExt as _, remove_if_there, replace},
     format,
     lock::DirLock,
     log::{Log, LogOptions, Lsn, OpenError, Recovery},
@@ -36,6 +36,8 @@ use crate::{
 
 /// How long another process may take to give the directory free.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
+/// This file says that the index failed while the store ran.
+const CONDEMNED: &str = "index-failed";
 /// Changes of replayed frames are handed to the index in batches of this many.
 const REPLAY_BATCH: usize = 20_000;
 
@@ -106,6 +108,13 @@ pub(crate) fn snapshot_folder(folder: &Path) -> PathBuf {
 /// The folder of sled's index below a data directory.
 pub(crate) fn index_folder(folder: &Path) -> PathBuf {
     folder.join("index")
+}
+
+/// Says that the index failed: the next start builds it again, instead of failing for the same reason.
+pub(super) fn condemn_index(disk: &dyn Disk, folder: &Path) {
+    if let Err(error) = replace(disk, &folder.join(CONDEMNED), b"") {
+        tracing::error!(%error, "the index failed and cannot be marked; run `sluice admin rebuild-index` before the next start");
+    }
 }
 
 /// Throws the index away; the next start builds it again from snapshot and log. The directory must not be in use.
@@ -256,6 +265,13 @@ fn open_index(
 ) -> Result<(Box<dyn Index>, bool), Error> {
     let wanted = newest.map_or(0, |snapshot| snapshot.lsn.0);
     if kind == IndexKind::Sled {
+        let mark = folder.join(CONDEMNED);
+        let condemned = env.disk.len(&mark).is_ok();
+        if condemned {
+            tracing::warn!("the index failed before and is built again");
+            remove_index(folder)?;
+            remove_if_there(&*env.disk, &mark).map_err(|source| Error::Io { action: "remove", path: mark, source })?;
+        }
         match SledIndex::open(&index_folder(folder)) {
             Ok(index) if index.applied() > 0 && index.applied() >= wanted => return Ok((Box::new(index), false)),
             Ok(_) => {}

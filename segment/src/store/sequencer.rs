@@ -22,7 +22,7 @@ use sluice_txn::{
 };
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::{Error, OnFatal, Shared, Wait};
+use super::{Error, OnFatal, Shared, Wait, open::condemn_index};
 use crate::log::{Block, Log, LogError};
 
 /// A round takes no more than this many bytes of blocks, so that a frame stays near the sync size.
@@ -240,9 +240,13 @@ impl Sequencer {
         let lsn = self.log.durable_lsn();
         if !self.overlay.is_empty() {
             let changes: Vec<Change> = self.overlay.take();
-            {
+            let applied = {
                 let _one_state = self.shared.applying.write().unwrap_or_else(PoisonError::into_inner);
-                self.shared.index.apply(lsn.0, &changes).map_err(|error| LogError::Poisoned(error.to_string()))?;
+                self.shared.index.apply(lsn.0, &changes)
+            };
+            if let Err(error) = applied {
+                condemn_index(&*self.shared.env.disk, &self.shared.folder);
+                return Err(LogError::Poisoned(error.to_string()));
             }
             self.shared.visible.announce(&changes);
         }

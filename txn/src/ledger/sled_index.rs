@@ -3,7 +3,11 @@
 //! One tree, one batch per flush, no timed flush, a small fixed cache. sled's own durability is not relied on: its batches
 //! are atomic, it comes back as some prefix of them after a crash, and the log is replayed from there (architecture.md §4).
 
-use std::{path::Path, time::Duration};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    time::Duration,
+};
 
 use bytes::Bytes;
 
@@ -33,7 +37,12 @@ impl SledIndex {
             sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None).use_compression(false);
         let mut attempt = 0;
         let db = loop {
-            match config.open() {
+            // sled checks much of what it reads by asserting it; a damaged index is no reason to end the process.
+            let opened = catch_unwind(AssertUnwindSafe(|| config.open())).map_err(|_| Error::Engine {
+                engine: "index (sled)",
+                message: "it panicked on what it found".into(),
+            })?;
+            match opened {
                 Ok(db) => break db,
                 Err(error) if attempt < OPEN_ATTEMPTS && error.to_string().contains("could not acquire lock") => {
                     attempt += 1;

@@ -160,3 +160,58 @@ async fn a_rebuild_that_was_cut_short_begins_anew() {
     }
     same_content(&place, &content, true).await;
 }
+
+/// The index failed while the store ran, and a word of it was left: the next start builds it again, once.
+#[tokio::test]
+async fn an_index_that_failed_is_built_again() {
+    let world = filled().await;
+    let content = world.content();
+    let place = world.close().await;
+    crate::store::open::condemn_index(&*place.disk(), &place.folder());
+    same_content(&place, &content, true).await;
+    assert!(!place.open(small()).index_rebuilt);
+}
+
+/// What kill -9 leaves: the folder as it is at some moment. sled's files are copied while it writes them, and before the log, so that they
+/// are never ahead of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_killed_process_leaves_what_was_acknowledged() {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    };
+    let world = filled().await;
+    let acked = Arc::new(AtomicU64::new(world.committed(0).await.len() as u64));
+    let (store, counter) = (world.store.clone(), Arc::clone(&acked));
+    let writing = tokio::spawn(async move {
+        for n in 0..u32::MAX {
+            let block = crate::log::Block::new(Bytes::from(vec![n as u8; 3000]));
+            let append = store.execute(vec![block], crate::store::Wait::Durable, move |draft, refs, now| {
+                let block = (sluice_schema::ids::SegmentNumber::new(0), super::kit::info(&refs[0], 1));
+                sluice_txn::protocol::events::append(draft, super::kit::STREAM, &[], vec![block], now)
+            });
+            if append.await.is_err() {
+                break;
+            }
+            counter.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    for _ in 0..8 {
+        tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+        let (from, image) = (world.place.folder(), Place::real());
+        let to = image.folder();
+        let before = acked.load(Ordering::SeqCst);
+        copy(&from.join("index"), &to.join("index"));
+        copy(&from.join("log"), &to.join("log"));
+        fs::copy(from.join("format"), to.join("format")).unwrap();
+        let found = image.open(small());
+        found.check_invariants();
+        let committed = found.committed(0).await.len() as u64;
+        assert!(committed >= before, "{committed} of {before} acknowledged appends are left");
+        assert_eq!(found.transaction(txn(1)).unwrap().state(), sluice_proto::storage::v1::TransactionState::Prepared);
+        found.append(0, Bytes::from_static(b"goes on"), 1).await.unwrap();
+        found.close().await;
+    }
+    world.close().await;
+    writing.await.unwrap();
+}
