@@ -103,13 +103,14 @@ final class TestStreams implements AutoCloseable {
                 .getGroup();
     }
 
-    /** Appends lines to one segment of a bytes stream, unkeyed, in one block each {@code rowsPerBlock} lines; durable on return. */
+    /** Appends lines to one segment of a bytes stream, all under one key, in a block for each {@code rowsPerBlock} lines; durable on return. */
     void append(String stream, int segment, List<String> lines, int rowsPerBlock) {
+        byte[] key = SegmentKeys.keyOf(describe(stream).getSegmentsCount(), segment);
         try (EventStream writer = new EventStream(client, Names.stream(stream), "test-" + WRITERS.incrementAndGet(), TIMEOUT)) {
             for (int from = 0; from < lines.size(); from += rowsPerBlock) {
                 BytesBlockBuilder block = new BytesBlockBuilder();
                 for (String line : lines.subList(from, Math.min(lines.size(), from + rowsPerBlock))) {
-                    block.append(keyOf(stream, segment), line.getBytes(StandardCharsets.UTF_8), null, null);
+                    block.append(key, line.getBytes(StandardCharsets.UTF_8), null, null);
                 }
                 writer.append(segment, block.finish());
             }
@@ -117,11 +118,6 @@ final class TestStreams implements AutoCloseable {
         } catch (SluiceException | InterruptedException e) {
             throw new IllegalStateException(e);
         }
-    }
-
-    /** A routing key that belongs to a segment. */
-    byte[] keyOf(String stream, int segment) {
-        return SegmentKeys.keyOf(describe(stream).getSegmentsCount(), segment);
     }
 
     /** The committed payloads of a bytes stream, segment by segment. */
