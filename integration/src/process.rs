@@ -52,8 +52,7 @@ impl Gateway {
         let (listen, http) = (free_address()?, free_address()?);
         let flags: Vec<String> = flags.iter().map(|flag| flag.to_string()).collect();
         let child = spawn(data, listen, http, &flags)?;
-        let mut gateway =
-            Self { child, endpoint: format!("http://{listen}"), http, listen, data: data.into(), flags };
+        let mut gateway = Self { child, endpoint: format!("http://{listen}"), http, listen, data: data.into(), flags };
         gateway.wait_ready()?;
         Ok(gateway)
     }

@@ -16,7 +16,7 @@ use std::{
 
 use anyhow::{Context as _, bail, ensure};
 use sluice_client::{
-    Client, Event, ProducerOptions, ReaderOptions, RetryPolicy, Start, StreamSettings, TransactionOptions,
+    At, Client, Event, ProducerOptions, ReaderOptions, RetryPolicy, Start, StreamSettings, TransactionOptions,
 };
 use sluice_integration::{parquet_glob, process::Gateway};
 use sluice_schema::names::{Name, SinkName, StreamName};
@@ -37,7 +37,11 @@ fn stream(name: &str) -> StreamName {
 }
 
 async fn connect(endpoint: &str) -> anyhow::Result<Client> {
-    let retry = RetryPolicy { deadline: Duration::from_secs(60), max_pause: Duration::from_millis(200), ..RetryPolicy::default() };
+    let retry = RetryPolicy {
+        deadline: Duration::from_secs(60),
+        max_pause: Duration::from_millis(200),
+        ..RetryPolicy::default()
+    };
     let client = Client::with_retry(endpoint, retry)?;
     Ok(client)
 }
@@ -84,11 +88,17 @@ async fn commit(client: Client, stop: Arc<AtomicBool>) -> anyhow::Result<u64> {
 
 /// Everything a reader sees: segment -> values in the order of their offsets.
 async fn read_all(client: &Client, name: &str) -> anyhow::Result<BTreeMap<u32, Vec<String>>> {
-    let mut reader = client.reader(&stream(name), Start::Earliest, ReaderOptions::bounded()).await?;
+    let mut reader = client.reader(&stream(name), Start::At(At::Earliest), ReaderOptions::bounded()).await?;
     let mut found: BTreeMap<u32, Vec<String>> = BTreeMap::new();
     while let Some(batch) = reader.next().await? {
         let values = found.entry(batch.segment).or_default();
-        ensure!(values.len() as u64 == batch.base_offset, "segment {}: expected offset {}, got {}", batch.segment, values.len(), batch.base_offset);
+        ensure!(
+            values.len() as u64 == batch.base_offset,
+            "segment {}: expected offset {}, got {}",
+            batch.segment,
+            values.len(),
+            batch.base_offset
+        );
         for event in batch.events()? {
             values.push(String::from_utf8(event.value.to_vec())?);
         }
@@ -108,7 +118,11 @@ fn check_plain(found: &BTreeMap<u32, Vec<String>>, sent: u64) -> anyhow::Result<
         }
     }
     all.sort_unstable();
-    ensure!(all.len() as u64 == sent && all.iter().zip(1..).all(|(found, expected)| *found == expected), "{} of {sent} events", all.len());
+    ensure!(
+        all.len() as u64 == sent && all.iter().zip(1..).all(|(found, expected)| *found == expected),
+        "{} of {sent} events",
+        all.len()
+    );
     Ok(())
 }
 
@@ -147,8 +161,12 @@ fn check_glob(rows: &parquet_glob::Rows, read: &BTreeMap<u32, Vec<String>>) -> a
     for (segment, offsets) in rows {
         let values = read.get(segment).context("a segment that no reader sees")?;
         for (offset, value) in offsets {
-            let expected = values.get(*offset as usize).with_context(|| format!("offset {offset} was never committed"))?;
-            ensure!(expected.as_bytes() == value.as_slice(), "segment {segment} offset {offset} differs from what readers see");
+            let expected =
+                values.get(*offset as usize).with_context(|| format!("offset {offset} was never committed"))?;
+            ensure!(
+                expected.as_bytes() == value.as_slice(),
+                "segment {segment} offset {offset} differs from what readers see"
+            );
         }
     }
     Ok(())
@@ -172,7 +190,8 @@ async fn killed_under_load_nothing_is_lost_doubled_or_torn() -> anyhow::Result<(
     }
     let stop = Arc::new(AtomicBool::new(false));
     let acknowledged = Arc::new(AtomicU64::new(0));
-    let appending = tokio::spawn(append(connect(&gateway.endpoint).await?, Arc::clone(&stop), Arc::clone(&acknowledged)));
+    let appending =
+        tokio::spawn(append(connect(&gateway.endpoint).await?, Arc::clone(&stop), Arc::clone(&acknowledged)));
     let committing = tokio::spawn(commit(connect(&gateway.endpoint).await?, Arc::clone(&stop)));
 
     let mut globs = Vec::new();
@@ -190,7 +209,11 @@ async fn killed_under_load_nothing_is_lost_doubled_or_torn() -> anyhow::Result<(
     let transactions = committing.await??;
     ensure!(acknowledged.load(Ordering::Relaxed) == sent && sent > 0 && transactions > 0, "the load stood still");
 
-    let found = [read_all(&client, "kill/plain").await?, read_all(&client, "kill/left").await?, read_all(&client, "kill/right").await?];
+    let found = [
+        read_all(&client, "kill/plain").await?,
+        read_all(&client, "kill/left").await?,
+        read_all(&client, "kill/right").await?,
+    ];
     check_plain(&found[0], sent)?;
     check_transactions(&found[1], transactions).context("left")?;
     check_transactions(&found[2], transactions).context("right")?;
@@ -216,6 +239,8 @@ async fn killed_under_load_nothing_is_lost_doubled_or_torn() -> anyhow::Result<(
     for (name, before) in ["kill/plain", "kill/left", "kill/right"].iter().zip(&found) {
         ensure!(read_all(&client, name).await? == *before, "{name} differs after the index was built again");
     }
-    println!("{cycles} kills, {sent} plain events, {transactions} transactions of {EVENTS_PER_TRANSACTION} events in two streams");
+    println!(
+        "{cycles} kills, {sent} plain events, {transactions} transactions of {EVENTS_PER_TRANSACTION} events in two streams"
+    );
     gateway.stop()
 }
