@@ -113,7 +113,8 @@ async fn start(settings: &Settings, stop: &watch::Sender<bool>) -> anyhow::Resul
     };
     let folder = settings.data_dir.clone();
     let on_fatal = Box::new(|_: &str| std::process::exit(EXIT_STORE_FAILED));
-    let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open(&folder, env, options, IndexKind::Sled, on_fatal));
+    let opened =
+        tokio::task::spawn_blocking(move || EmbeddedStore::open(&folder, env, options, IndexKind::Sled, on_fatal));
     let Opened { store, recovery, index_rebuilt, lock } = opened.await??;
     tracing::info!(frames = recovery.frames, last = recovery.last_lsn.0, index_rebuilt, "recovered");
     store.found().await?;

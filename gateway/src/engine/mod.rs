@@ -66,11 +66,11 @@ impl Engine {
 
     /// Publishes everything of a stream that is committed now; answers how many files that took.
     pub async fn flush(&self, stream: StreamId) -> Result<u32, Refusal> {
-        let files = |view: &dyn View| view.records::<stored::ParquetFile>(&KeySpan::parquet_files_of(stream), Direction::Ascending, usize::MAX);
-        let (ends, before) = self
-            .store
-            .read(|view| Ok((view.segments(stream)?, files(view)?.len())))
-            .map_err(unreadable)?;
+        let files = |view: &dyn View| {
+            view.records::<stored::ParquetFile>(&KeySpan::parquet_files_of(stream), Direction::Ascending, usize::MAX)
+        };
+        let (ends, before) =
+            self.store.read(|view| Ok((view.segments(stream)?, files(view)?.len()))).map_err(unreadable)?;
         let below = ends.into_iter().map(|(segment, record)| (segment, record.next_offset)).collect();
         self.tier.flush(below).await.map_err(not_published)?;
         let after = self.store.read(|view| Ok(files(view)?.len())).map_err(unreadable)?;

@@ -60,22 +60,38 @@ impl Reading {
     /// Starts at an offset, which must be within `[head, next_offset]`. `columns`: top-level columns wanted; empty: all.
     pub fn start(engine: &Engine, segment: SegmentId, from: Offset, columns: &[u32]) -> Result<Self, Refusal> {
         let watch = engine.store.watch_segment(segment);
-        let (stream, record) = engine
-            .store
-            .read(|view| Ok((view.stream(segment.stream)?, view.segment(segment)?)))
-            .map_err(unreadable)?;
-        let unknown_stream = || Refusal::not_found(ErrorReason::UnknownStream, format!("stream number {} does not exist or was deleted", segment.stream));
+        let (stream, record) =
+            engine.store.read(|view| Ok((view.stream(segment.stream)?, view.segment(segment)?))).map_err(unreadable)?;
+        let unknown_stream = || {
+            Refusal::not_found(
+                ErrorReason::UnknownStream,
+                format!("stream number {} does not exist or was deleted", segment.stream),
+            )
+        };
         let stream = stream.ok_or_else(unknown_stream)?;
         let stream_name = format!("{}/{}", stream.scope, stream.name);
-        let unknown = || Refusal::not_found(ErrorReason::UnknownSegment, format!("stream {stream_name} has no segment {}", segment.segment));
+        let unknown = || {
+            Refusal::not_found(
+                ErrorReason::UnknownSegment,
+                format!("stream {stream_name} has no segment {}", segment.segment),
+            )
+        };
         let record = record.ok_or_else(unknown)?;
         if from.get() < record.head {
-            let text = format!("offset {from} of stream {stream_name} segment {} was truncated; the first offset left is {}", segment.segment, record.head);
+            let text = format!(
+                "offset {from} of stream {stream_name} segment {} was truncated; the first offset left is {}",
+                segment.segment, record.head
+            );
             return Err(Refusal::new(ErrorClass::Rejected, ErrorReason::Truncated, text).expected(record.head));
         }
         if from.get() > record.next_offset {
-            let text = format!("offset {from} of stream {stream_name} segment {} lies beyond its end {}", segment.segment, record.next_offset);
-            return Err(Refusal::new(ErrorClass::InvalidArgument, ErrorReason::BeyondEnd, text).expected(record.next_offset));
+            let text = format!(
+                "offset {from} of stream {stream_name} segment {} lies beyond its end {}",
+                segment.segment, record.next_offset
+            );
+            return Err(
+                Refusal::new(ErrorClass::InvalidArgument, ErrorReason::BeyondEnd, text).expected(record.next_offset)
+            );
         }
         let columns = columns.iter().map(|column| *column as usize).collect();
         Ok(Self { segment, stream_name, next: from.get(), columns, watch, file: None })
@@ -112,7 +128,8 @@ impl Reading {
                 })
                 .map_err(unreadable)?;
             let (record, extent, file) = found;
-            let deleted = || Refusal::not_found(ErrorReason::UnknownStream, format!("stream {} was deleted", self.stream_name));
+            let deleted =
+                || Refusal::not_found(ErrorReason::UnknownStream, format!("stream {} was deleted", self.stream_name));
             let record = record.ok_or_else(deleted)?;
             if self.next >= record.next_offset {
                 return Ok(if record.sealed { Step::Sealed } else { Step::Tail(record.next_offset) });
@@ -130,12 +147,21 @@ impl Reading {
                 return Ok(step);
             }
         }
-        let text = format!("offset {} of stream {} segment {} could not be found", self.next, self.stream_name, self.segment.segment);
+        let text = format!(
+            "offset {} of stream {} segment {} could not be found",
+            self.next, self.stream_name, self.segment.segment
+        );
         Err(Refusal::new(ErrorClass::Retriable, ErrorReason::Unavailable, text))
     }
 
     /// A block of the log; nothing when it moved meanwhile.
-    async fn from_log(&mut self, engine: &Engine, base: Offset, extent: stored::Extent, next_offset: u64) -> Result<Option<Step>, Refusal> {
+    async fn from_log(
+        &mut self,
+        engine: &Engine,
+        base: Offset,
+        extent: stored::Extent,
+        next_offset: u64,
+    ) -> Result<Option<Step>, Refusal> {
         self.file = None;
         let block = extent.block.unwrap_or_default();
         let at = block.at.unwrap_or_default();
@@ -145,7 +171,13 @@ impl Reading {
             Err(error) => return Err(self.damaged(&error)),
         };
         self.next = base.get() + u64::from(block.rows);
-        let block = wire::Block { schema_id: block.schema_id, rows: block.rows, crc32c: at.crc32c, columns: block.columns, data };
+        let block = wire::Block {
+            schema_id: block.schema_id,
+            rows: block.rows,
+            crc32c: at.crc32c,
+            columns: block.columns,
+            data,
+        };
         Ok(Some(Step::Block(wire::Events {
             subscription: 0,
             base_offset: base.get(),
@@ -177,7 +209,8 @@ impl Reading {
         let columns = self.columns.clone();
         let read = engine.store.env().executor.run_for(move || {
             let batch = file.batches.next();
-            let encoded = batch.map(|batch| batch.map(|batch| (encode_batch(&file.schema, &columns, &batch.rows), batch)));
+            let encoded =
+                batch.map(|batch| batch.map(|batch| (encode_batch(&file.schema, &columns, &batch.rows), batch)));
             (file, encoded)
         });
         let (mut file, encoded) = read.await.map_err(|lost| self.damaged(&lost))?;
@@ -199,7 +232,10 @@ impl Reading {
     }
 
     fn damaged(&self, error: &dyn std::fmt::Display) -> Refusal {
-        let text = format!("stream {} segment {} cannot be read at offset {}: {error}", self.stream_name, self.segment.segment, self.next);
+        let text = format!(
+            "stream {} segment {} cannot be read at offset {}: {error}",
+            self.stream_name, self.segment.segment, self.next
+        );
         tracing::error!(stream = self.stream_name, segment = %self.segment.segment, offset = self.next, %error, "stored events are damaged");
         Refusal::new(ErrorClass::Corrupt, ErrorReason::Damaged, text)
             .about(format!("stream {}", self.stream_name))
@@ -209,7 +245,11 @@ impl Reading {
 }
 
 /// A block of the columns that were read.
-fn encode_batch(schema: &Schema, columns: &[usize], rows: &arrow::array::RecordBatch) -> Result<block::Encoded, block::BlockError> {
+fn encode_batch(
+    schema: &Schema,
+    columns: &[usize],
+    rows: &arrow::array::RecordBatch,
+) -> Result<block::Encoded, block::BlockError> {
     if columns.is_empty() {
         return block::encode(schema, rows);
     }

@@ -61,13 +61,18 @@ impl RowQueues {
         rows: Vec<wire::Row>,
     ) -> Result<oneshot::Receiver<Told>, Refusal> {
         if rows.is_empty() || rows.len() > ROWS_PER_APPEND_MAX {
-            return Err(Refusal::bad_request(format!("an append has 1..={ROWS_PER_APPEND_MAX} rows, not {}", rows.len())));
+            return Err(Refusal::bad_request(format!(
+                "an append has 1..={ROWS_PER_APPEND_MAX} rows, not {}",
+                rows.len()
+            )));
         }
         share.rows = u32::try_from(rows.len()).unwrap_or(u32::MAX);
         let (tell, told) = oneshot::channel();
         let waiting = Waiting { share, rows, tell };
         if waiting.bytes() > ROWS_PER_APPEND_BYTES_MAX + ROWS_PER_APPEND_MAX * 32 {
-            let text = format!("the rows of one append are larger than {ROWS_PER_APPEND_BYTES_MAX} bytes; send fewer at a time");
+            let text = format!(
+                "the rows of one append are larger than {ROWS_PER_APPEND_BYTES_MAX} bytes; send fewer at a time"
+            );
             return Err(Refusal::new(ErrorClass::InvalidArgument, ErrorReason::TooLarge, text));
         }
         let queue = self.queue(engine, stream)?;
@@ -82,14 +87,23 @@ impl RowQueues {
             return Ok(queue.clone());
         }
         let record = engine.store.stream(stream).map_err(super::unreadable)?;
-        let unknown = || Refusal::not_found(ErrorReason::UnknownStream, format!("stream number {stream} does not exist or was deleted"));
+        let unknown = || {
+            Refusal::not_found(
+                ErrorReason::UnknownStream,
+                format!("stream number {stream} does not exist or was deleted"),
+            )
+        };
         let record = record.ok_or_else(unknown)?;
         if record.schema_id != BYTES_SCHEMA_ID {
-            let text = format!("stream {}/{} has a schema of its own: send Arrow blocks, not small rows", record.scope, record.name);
+            let text = format!(
+                "stream {}/{} has a schema of its own: send Arrow blocks, not small rows",
+                record.scope, record.name
+            );
             return Err(Refusal::new(ErrorClass::InvalidArgument, ErrorReason::SchemaMismatch, text));
         }
         let (queue, waiting) = mpsc::channel(WAITING);
-        let flusher = Flusher { engine: Arc::downgrade(engine), stream, segments: record.segments, waiting, unkeyed: 0 };
+        let flusher =
+            Flusher { engine: Arc::downgrade(engine), stream, segments: record.segments, waiting, unkeyed: 0 };
         tokio::spawn(flusher.run());
         queues.insert(stream, queue.clone());
         Ok(queue)
@@ -150,9 +164,13 @@ impl Flusher {
         let (stream, share) = (self.stream, waiting.share.clone());
         let last_seq = share.first_seq.saturating_add(u64::from(share.rows)).saturating_sub(1);
         // Through the sequencer, so that the answer includes what is not durable yet.
-        let standing = engine.store.execute(Vec::new(), Wait::Durable, move |draft: &mut Draft<'_>, _, _| events::standing(draft, stream, &share));
+        let standing = engine.store.execute(Vec::new(), Wait::Durable, move |draft: &mut Draft<'_>, _, _| {
+            events::standing(draft, stream, &share)
+        });
         let skip = match standing.await.map_err(|error| error.into_refusal())? {
-            events::Standing::Applied => return Ok(wire::AppendEventsResponse { last_seq, ranges: Vec::new(), duplicate: true }),
+            events::Standing::Applied => {
+                return Ok(wire::AppendEventsResponse { last_seq, ranges: Vec::new(), duplicate: true });
+            }
             events::Standing::Next => 0,
             events::Standing::Overlaps(applied) => applied,
         };
@@ -161,7 +179,12 @@ impl Flusher {
     }
 
     /// Encodes the rows of all shares, less the first `skips[i]` of each, and appends them; answers one per share.
-    async fn write(&mut self, engine: &Engine, flush: &[Waiting], skips: &[u32]) -> Result<Vec<wire::AppendEventsResponse>, Refusal> {
+    async fn write(
+        &mut self,
+        engine: &Engine,
+        flush: &[Waiting],
+        skips: &[u32],
+    ) -> Result<Vec<wire::AppendEventsResponse>, Refusal> {
         let mut batch = Batch::new(self.segments);
         let mut shares = Vec::with_capacity(flush.len());
         for (index, waiting) in flush.iter().enumerate() {
@@ -260,7 +283,10 @@ async fn append(
     let mut data = Vec::with_capacity(blocks.len());
     let mut infos = Vec::with_capacity(blocks.len());
     for (segment, encoded) in blocks {
-        infos.push((segment, stored::BlockInfo { at: None, schema_id: BYTES_SCHEMA_ID, rows: encoded.rows, columns: encoded.columns }));
+        infos.push((
+            segment,
+            stored::BlockInfo { at: None, schema_id: BYTES_SCHEMA_ID, rows: encoded.rows, columns: encoded.columns },
+        ));
         data.push(log::Block::new(encoded.data));
     }
     let appended = engine.store.execute(data, Wait::Durable, move |draft: &mut Draft<'_>, refs, now| {

@@ -26,7 +26,12 @@ impl Schemas {
             return Ok(Arc::clone(schema));
         }
         let found = view.record::<stored::Schema>(&Key::Schema(id)).map_err(super::unreadable)?;
-        let unknown = || Refusal::not_found(ErrorReason::UnknownSchema, format!("schema {id} is unknown; read the stream's schema_id again"));
+        let unknown = || {
+            Refusal::not_found(
+                ErrorReason::UnknownSchema,
+                format!("schema {id} is unknown; read the stream's schema_id again"),
+            )
+        };
         let wire = found.and_then(|found| found.schema).ok_or_else(unknown)?;
         let damaged = |error: sluice_schema::types::SchemaError| {
             Refusal::new(ErrorClass::Corrupt, ErrorReason::Damaged, format!("schema {id} is stored wrongly: {error}"))

@@ -42,8 +42,16 @@ impl Upkeep {
     /// Starts the tasks.
     pub fn start(engine: &Arc<Engine>, retention: Retention) -> Self {
         let stop = watch::Sender::new(false);
-        let maintain = every(MAINTAIN_EVERY, stop.subscribe(), Arc::clone(engine), |engine| async move { maintain(&engine).await });
-        let expire = every(EXPIRE_EVERY, stop.subscribe(), Arc::clone(engine), move |engine| async move { expire(&engine, retention).await });
+        let maintain =
+            every(
+                MAINTAIN_EVERY,
+                stop.subscribe(),
+                Arc::clone(engine),
+                |engine| async move { maintain(&engine).await },
+            );
+        let expire = every(EXPIRE_EVERY, stop.subscribe(), Arc::clone(engine), move |engine| async move {
+            expire(&engine, retention).await
+        });
         Self { tasks: vec![tokio::spawn(maintain), tokio::spawn(expire)], stop }
     }
 
@@ -94,7 +102,9 @@ async fn expire_all(engine: &Engine, retention: Retention) -> Result<(), sluice_
     let (ttl, keep) = (millis(retention.open_transaction), millis(retention.superseded));
     let active = engine.store.read(|view| view.active(&KeySpan::active()))?;
     for (_, id) in active {
-        let ended = engine.store.execute(Vec::new(), Wait::Accepted, move |draft: &mut Draft<'_>, _, now| transactions::expire_open(draft, id, ttl, now));
+        let ended = engine.store.execute(Vec::new(), Wait::Accepted, move |draft: &mut Draft<'_>, _, now| {
+            transactions::expire_open(draft, id, ttl, now)
+        });
         if ended.await? {
             tracing::info!(transaction = %id, "an open transaction was idle for too long and is aborted");
         }
@@ -106,10 +116,14 @@ async fn expire_all(engine: &Engine, retention: Retention) -> Result<(), sluice_
     })?;
     for key in superseded {
         let Key::Transaction(id) = key else { continue };
-        let forget = engine.store.execute(Vec::new(), Wait::Accepted, move |draft: &mut Draft<'_>, _, now| transactions::forget_superseded(draft, id, keep, now));
+        let forget = engine.store.execute(Vec::new(), Wait::Accepted, move |draft: &mut Draft<'_>, _, now| {
+            transactions::forget_superseded(draft, id, keep, now)
+        });
         forget.await?;
     }
-    let forgotten = engine.store.execute(Vec::new(), Wait::Accepted, |draft: &mut Draft<'_>, _, now| requests::forget_old(draft, REQUESTS_PER_COMMIT, now));
+    let forgotten = engine.store.execute(Vec::new(), Wait::Accepted, |draft: &mut Draft<'_>, _, now| {
+        requests::forget_old(draft, REQUESTS_PER_COMMIT, now)
+    });
     forgotten.await?;
     Ok(())
 }

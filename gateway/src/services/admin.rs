@@ -29,7 +29,11 @@ impl Admin for Service {
     async fn get_status(&self, _: Request<wire::GetStatusRequest>) -> Answer<wire::GetStatusResponse> {
         let store = &self.0.store;
         let read = store.read(|view| {
-            let extents = view.records::<sluice_proto::storage::v1::Extent>(&KeySpan::all_extents(), Direction::Ascending, usize::MAX)?;
+            let extents = view.records::<sluice_proto::storage::v1::Extent>(
+                &KeySpan::all_extents(),
+                Direction::Ascending,
+                usize::MAX,
+            )?;
             let length = |extent: &sluice_proto::storage::v1::Extent| {
                 extent.block.as_ref().and_then(|block| block.at.as_ref()).map_or(0, |at| u64::from(at.length))
             };
@@ -77,7 +81,10 @@ impl Admin for Service {
     async fn backup(&self, request: Request<wire::BackupRequest>) -> Answer<wire::BackupResponse> {
         let target = PathBuf::from(request.into_inner().target);
         if !target.is_absolute() {
-            let text = format!("the target of a backup must be an absolute path on the gateway's machine, not {}", target.display());
+            let text = format!(
+                "the target of a backup must be an absolute path on the gateway's machine, not {}",
+                target.display()
+            );
             return Err(refused(Refusal::bad_request(text)));
         }
         let done = backup::backup(&self.0.store, &target).await.map_err(|error| match error {
@@ -98,5 +105,10 @@ fn to_wire(progress: verify::Progress, done: bool) -> wire::VerifyProgress {
         offset: damage.offset,
         message: damage.message,
     });
-    wire::VerifyProgress { bytes_checked: progress.bytes, items_checked: progress.items, damage: damage.collect(), done }
+    wire::VerifyProgress {
+        bytes_checked: progress.bytes,
+        items_checked: progress.items,
+        damage: damage.collect(),
+        done,
+    }
 }

@@ -95,7 +95,11 @@ pub async fn control<A: Message + Default + 'static>(
         .execute(Vec::new(), store::Wait::Durable, move |draft, _, now| {
             if let Some(answer) = requests::recall(draft, &id, &digest)? {
                 return Ok(A::decode(answer).map_err(|error| {
-                    Refusal::new(ErrorClass::Corrupt, ErrorReason::Damaged, format!("a remembered answer is damaged: {error}"))
+                    Refusal::new(
+                        ErrorClass::Corrupt,
+                        ErrorReason::Damaged,
+                        format!("a remembered answer is damaged: {error}"),
+                    )
                 })?);
             }
             let answer = rule(draft, now)?;

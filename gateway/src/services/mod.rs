@@ -35,7 +35,9 @@ pub async fn routes(engine: Arc<Engine>) -> anyhow::Result<Routes> {
         .add_service(reflection)
         .add_service(StreamsServer::new(streams::Service(Arc::clone(&engine))))
         .add_service(SchemasServer::new(schemas::Service(Arc::clone(&engine))))
-        .add_service(WritersServer::new(writers::Service(Arc::clone(&engine))).max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add_service(
+            WritersServer::new(writers::Service(Arc::clone(&engine))).max_decoding_message_size(MESSAGE_BYTES_MAX),
+        )
         .add_service(
             TransactionsServer::new(transactions::Service(Arc::clone(&engine)))
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)

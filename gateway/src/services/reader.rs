@@ -9,7 +9,9 @@ use std::{
 };
 
 use ::metrics::counter;
-use sluice_proto::gateway::v1::{self as wire, end::Why, read_request::Action, read_response::Event, reader_server::Reader};
+use sluice_proto::gateway::v1::{
+    self as wire, end::Why, read_request::Action, read_response::Event, reader_server::Reader,
+};
 use sluice_schema::ids::{Offset, SegmentId, SegmentNumber, StreamId};
 use sluice_txn::protocol::{ErrorReason, Refusal};
 use tokio::sync::{Notify, mpsc};
@@ -45,7 +47,8 @@ impl Control {
     }
     fn add(&self, bytes: u64) {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-        let _ = self.credit.fetch_update(Ordering::AcqRel, Ordering::Acquire, |credit| Some(credit.saturating_add(bytes)));
+        let _ =
+            self.credit.fetch_update(Ordering::AcqRel, Ordering::Acquire, |credit| Some(credit.saturating_add(bytes)));
         self.changed.notify_one();
     }
 }
@@ -103,7 +106,9 @@ impl Call {
         match required(request.action, "action")? {
             Action::Subscribe(subscribe) => self.subscribe(subscribe),
             Action::Credit(credit) => self.with(credit.subscription, |control| control.add(credit.bytes)),
-            Action::Pause(pause) => self.with(pause.subscription, |control| control.paused.store(true, Ordering::Release)),
+            Action::Pause(pause) => {
+                self.with(pause.subscription, |control| control.paused.store(true, Ordering::Release))
+            }
             Action::Resume(resume) => self.with(resume.subscription, |control| {
                 control.paused.store(false, Ordering::Release);
                 control.changed.notify_one();
@@ -130,7 +135,10 @@ impl Call {
         // A subscription that ended by itself leaves its number free.
         self.subscriptions.retain(|_, control| !control.ended.load(Ordering::Acquire));
         if self.subscriptions.contains_key(&wanted.subscription) {
-            return Err(refused(Refusal::bad_request(format!("subscription {} is in use on this call", wanted.subscription))));
+            return Err(refused(Refusal::bad_request(format!(
+                "subscription {} is in use on this call",
+                wanted.subscription
+            ))));
         }
         if self.subscriptions.len() >= SUBSCRIPTIONS_MAX {
             return Err(refused(Refusal::bad_request(format!("a call has at most {SUBSCRIPTIONS_MAX} subscriptions"))));
@@ -174,11 +182,15 @@ impl Subscription {
 
     /// Sends until the subscription is over; answers why, or nothing when nobody listens any more.
     async fn send_all(&self) -> Option<(Why, String)> {
-        let segment = SegmentId { stream: StreamId::new(self.wanted.stream_id), segment: SegmentNumber::new(self.wanted.segment) };
-        let mut reading = match Reading::start(&self.engine, segment, Offset::new(self.wanted.from_offset), &self.wanted.columns) {
-            Ok(reading) => reading,
-            Err(refusal) => return Some(error(refusal)),
+        let segment = SegmentId {
+            stream: StreamId::new(self.wanted.stream_id),
+            segment: SegmentNumber::new(self.wanted.segment),
         };
+        let mut reading =
+            match Reading::start(&self.engine, segment, Offset::new(self.wanted.from_offset), &self.wanted.columns) {
+                Ok(reading) => reading,
+                Err(refusal) => return Some(error(refusal)),
+            };
         let mut tail_told = None;
         loop {
             if self.control.ended.load(Ordering::Acquire) {
@@ -198,7 +210,8 @@ impl Subscription {
                     self.control.credit.fetch_sub(i64::try_from(bytes).unwrap_or(i64::MAX), Ordering::AcqRel);
                     counter!(metrics::READ_BYTES).increment(bytes as u64);
                     tail_told = None;
-                    if !self.send(Event::Events(wire::Events { subscription: self.wanted.subscription, ..block })).await {
+                    if !self.send(Event::Events(wire::Events { subscription: self.wanted.subscription, ..block })).await
+                    {
                         return None;
                     }
                 }

@@ -53,7 +53,8 @@ fn wire_positions(view: &dyn View, positions: &[stored::StreamPositions]) -> Out
     let mut listed = Vec::new();
     for entry in positions {
         let Some(stream) = view.stream(StreamId::new(entry.stream_id))? else { continue };
-        let segments = (0u32..).zip(&entry.offsets).map(|(segment, offset)| wire::SegmentPosition { segment, offset: *offset });
+        let segments =
+            (0u32..).zip(&entry.offsets).map(|(segment, offset)| wire::SegmentPosition { segment, offset: *offset });
         listed.push(wire::Positions {
             stream: Some(wire::StreamName { scope: stream.scope, name: stream.name }),
             segments: segments.collect(),
@@ -80,7 +81,13 @@ fn lag_of(view: &dyn View, id: SegmentId, segment: &stored::Segment, from: u64) 
     Ok((events, bytes))
 }
 
-fn group_info(view: &dyn View, scope: &Name, group: &Name, record: &stored::ReaderGroup, with_lag: bool) -> Outcome<wire::GroupInfo> {
+fn group_info(
+    view: &dyn View,
+    scope: &Name,
+    group: &Name,
+    record: &stored::ReaderGroup,
+    with_lag: bool,
+) -> Outcome<wire::GroupInfo> {
     let mut lag = Vec::new();
     for entry in record.positions.iter().filter(|_| with_lag) {
         let id = StreamId::new(entry.stream_id);
@@ -116,7 +123,8 @@ impl ReaderGroups for Service {
             body.streams.iter().cloned().map(StreamName::try_from).collect::<Result<_, _>>().map_err(bad_name)?;
         let positions = named(body.positions.clone())?;
         control(&self.0, "CreateGroup", body.request.clone(), &body, move |draft, now| {
-            let ids = over.iter().map(|stream| Ok(streams::require_stream(draft, stream)?.0)).collect::<Outcome<Vec<_>>>()?;
+            let ids =
+                over.iter().map(|stream| Ok(streams::require_stream(draft, stream)?.0)).collect::<Outcome<Vec<_>>>()?;
             let positions = looked_up(draft, &positions)?;
             let created = groups::create(draft, &scope, &group, &ids, &positions, now)?;
             let record = groups::require(draft, &scope, &group)?;
@@ -136,7 +144,11 @@ impl ReaderGroups for Service {
 
     async fn list_groups(&self, request: Request<wire::ListGroupsRequest>) -> Answer<wire::ListGroupsResponse> {
         let scope = request.into_inner().scope;
-        let span = if scope.is_empty() { KeySpan::reader_groups() } else { KeySpan::reader_groups_of(&name("scope", &scope)?) };
+        let span = if scope.is_empty() {
+            KeySpan::reader_groups()
+        } else {
+            KeySpan::reader_groups_of(&name("scope", &scope)?)
+        };
         let listed = self.0.store.read(|view| -> Outcome<Vec<wire::GroupInfo>> {
             let mut listed = Vec::new();
             for (key, record) in view.records::<stored::ReaderGroup>(&span, Direction::Ascending, usize::MAX)? {
@@ -149,7 +161,10 @@ impl ReaderGroups for Service {
         Ok(Response::new(wire::ListGroupsResponse { groups: listed.map_err(failure)? }))
     }
 
-    async fn update_positions(&self, request: Request<wire::UpdatePositionsRequest>) -> Answer<wire::UpdatePositionsResponse> {
+    async fn update_positions(
+        &self,
+        request: Request<wire::UpdatePositionsRequest>,
+    ) -> Answer<wire::UpdatePositionsResponse> {
         let body = request.into_inner();
         let (scope, group) = group_name(body.group.clone())?;
         let positions = named(body.positions.clone())?;
@@ -175,7 +190,10 @@ impl ReaderGroups for Service {
         .await
     }
 
-    async fn get_checkpoint(&self, request: Request<wire::GetCheckpointRequest>) -> Answer<wire::GetCheckpointResponse> {
+    async fn get_checkpoint(
+        &self,
+        request: Request<wire::GetCheckpointRequest>,
+    ) -> Answer<wire::GetCheckpointResponse> {
         let body = request.into_inner();
         let (scope, group) = group_name(body.group)?;
         let found = self.0.store.read(|view| {
@@ -185,7 +203,10 @@ impl ReaderGroups for Service {
         Ok(Response::new(wire::GetCheckpointResponse { checkpoint: Some(found.map_err(failure)?) }))
     }
 
-    async fn list_checkpoints(&self, request: Request<wire::ListCheckpointsRequest>) -> Answer<wire::ListCheckpointsResponse> {
+    async fn list_checkpoints(
+        &self,
+        request: Request<wire::ListCheckpointsRequest>,
+    ) -> Answer<wire::ListCheckpointsResponse> {
         let (scope, group) = group_name(request.into_inner().group)?;
         let listed = self.0.store.read(|view| -> Outcome<Vec<wire::CheckpointInfo>> {
             let draft = Draft::new(view);
@@ -241,7 +262,9 @@ impl To {
         }
         if let Self::Checkpoint(id) = self {
             let record = recorded(draft, scope, group, *id)?;
-            let of = |entry: stored::StreamPositions| (StreamId::new(entry.stream_id), (0u32..).zip(entry.offsets).collect());
+            let of = |entry: stored::StreamPositions| {
+                (StreamId::new(entry.stream_id), (0u32..).zip(entry.offsets).collect())
+            };
             return Ok(record.positions.into_iter().map(of).collect());
         }
         let mut positions = groups::Positions::new();
@@ -266,7 +289,10 @@ fn recorded(draft: &Draft<'_>, scope: &Name, group: &Name, id: u64) -> Outcome<s
     groups::require(draft, scope, group)?;
     let found = groups::checkpoints(draft, scope, group)?.into_iter().find(|(_, record)| record.checkpoint == id);
     let unknown = || {
-        Refusal::not_found(ErrorReason::UnknownCheckpoint, format!("reader group {scope}/{group} has no checkpoint {id} (the last hundred are kept)"))
+        Refusal::not_found(
+            ErrorReason::UnknownCheckpoint,
+            format!("reader group {scope}/{group} has no checkpoint {id} (the last hundred are kept)"),
+        )
     };
     Ok(found.ok_or_else(unknown)?.1)
 }

@@ -26,13 +26,26 @@ pub struct Service(pub Arc<Engine>);
 type Answer<T> = Result<Response<T>, Status>;
 
 /// A stream as the wire tells it; without segments when `segments` is false.
-fn stream_info(view: &dyn View, id: StreamId, stream: stored::Stream, segments: bool) -> ledger::Result<wire::StreamInfo> {
+fn stream_info(
+    view: &dyn View,
+    id: StreamId,
+    stream: stored::Stream,
+    segments: bool,
+) -> ledger::Result<wire::StreamInfo> {
     let schema = view.record::<stored::Schema>(&Key::Schema(stream.schema_id))?.and_then(|schema| schema.schema);
     let mut infos = Vec::new();
     if segments {
         for (segment, record) in view.segments(id)? {
-            let extents = view.extents(segment, sluice_schema::ids::Offset::ZERO, sluice_schema::ids::Offset::new(u64::MAX), usize::MAX)?;
-            let log_bytes = extents.iter().filter_map(|(_, extent)| Some(u64::from(extent.block.as_ref()?.at.as_ref()?.length))).sum();
+            let extents = view.extents(
+                segment,
+                sluice_schema::ids::Offset::ZERO,
+                sluice_schema::ids::Offset::new(u64::MAX),
+                usize::MAX,
+            )?;
+            let log_bytes = extents
+                .iter()
+                .filter_map(|(_, extent)| Some(u64::from(extent.block.as_ref()?.at.as_ref()?.length)))
+                .sum();
             let parquet_bytes = view.parquet_files(segment)?.iter().map(|(_, file)| file.bytes).sum();
             infos.push(wire::SegmentInfo {
                 segment: segment.segment.get(),
@@ -94,7 +107,10 @@ impl Streams for Service {
     }
 
     async fn list_scopes(&self, _: Request<wire::ListScopesRequest>) -> Answer<wire::ListScopesResponse> {
-        let found = self.0.store.read(|view| view.records::<stored::Scope>(&KeySpan::scopes(), Direction::Ascending, usize::MAX));
+        let found = self
+            .0
+            .store
+            .read(|view| view.records::<stored::Scope>(&KeySpan::scopes(), Direction::Ascending, usize::MAX));
         let found = found.map_err(|error| failed(error.into()))?;
         let scopes = found.into_iter().filter_map(|(key, _)| match key {
             Key::Scope(name) => Some(name.to_string()),
@@ -130,10 +146,14 @@ impl Streams for Service {
         let scope = name("scope", &request.into_inner().scope)?;
         let listed = self.0.store.read(|view| -> Outcome<Vec<wire::StreamInfo>> {
             if view.record::<stored::Scope>(&Key::Scope(scope.clone()))?.is_none() {
-                return Err(Refusal::not_found(ErrorReason::UnknownScope, format!("scope {scope} does not exist")).into());
+                return Err(
+                    Refusal::not_found(ErrorReason::UnknownScope, format!("scope {scope} does not exist")).into()
+                );
             }
             let mut listed = Vec::new();
-            for (_, found) in view.records::<stored::StreamRef>(&KeySpan::streams_of(&scope), Direction::Ascending, usize::MAX)? {
+            for (_, found) in
+                view.records::<stored::StreamRef>(&KeySpan::streams_of(&scope), Direction::Ascending, usize::MAX)?
+            {
                 let id = StreamId::new(found.stream_id);
                 if let Some(stream) = view.stream(id)? {
                     listed.push(stream_info(view, id, stream, false)?);
@@ -171,7 +191,8 @@ impl Streams for Service {
         let stream = stream_name(body.stream.clone())?;
         control(&self.0, "SealStream", body.request.clone(), &body, move |draft, _| {
             let ends = streams::seal_stream(draft, &stream)?;
-            let segments = ends.into_iter().map(|(id, offset)| wire::SegmentPosition { segment: id.segment.get(), offset });
+            let segments =
+                ends.into_iter().map(|(id, offset)| wire::SegmentPosition { segment: id.segment.get(), offset });
             Ok(wire::SealStreamResponse {
                 end: Some(wire::Positions { stream: Some((&stream).into()), segments: segments.collect() }),
             })
@@ -184,7 +205,10 @@ impl Streams for Service {
         let (id, _) = self.0.store.read(|view| found(view, &stream)).map_err(failure)?;
         let files = self.0.flush(id).await.map_err(refused)?;
         let segments = self.0.store.read(|view| view.segments(id)).map_err(|error| failed(error.into()))?;
-        let segments = segments.into_iter().map(|(segment, record)| wire::SegmentPosition { segment: segment.segment.get(), offset: record.parquet_end });
+        let segments = segments.into_iter().map(|(segment, record)| wire::SegmentPosition {
+            segment: segment.segment.get(),
+            offset: record.parquet_end,
+        });
         let published = Some(wire::Positions { stream: Some((&stream).into()), segments: segments.collect() });
         Ok(Response::new(wire::FlushStreamResponse { published, files }))
     }

@@ -30,7 +30,11 @@ type Answer<T> = Result<Response<T>, Status>;
 const APPENDS_IN_FLIGHT: usize = 64;
 const LIST_LIMIT: u32 = 1000;
 
-fn transaction_info(view: &dyn View, id: TransactionId, record: stored::Transaction) -> ledger::Result<wire::TransactionInfo> {
+fn transaction_info(
+    view: &dyn View,
+    id: TransactionId,
+    record: stored::Transaction,
+) -> ledger::Result<wire::TransactionInfo> {
     let mut streams = Vec::new();
     let mut seen = std::collections::BTreeSet::new();
     for chunk in view.chunks(id)? {
@@ -60,7 +64,12 @@ fn transaction_info(view: &dyn View, id: TransactionId, record: stored::Transact
 }
 
 fn sink_info(view: &dyn View, sink: &SinkName, record: &stored::Sink) -> ledger::Result<wire::SinkInfo> {
-    let head = GroupId::from_bytes(&record.head_group).ok().map(|id| view.group(id)).transpose()?.flatten().unwrap_or_default();
+    let head = GroupId::from_bytes(&record.head_group)
+        .ok()
+        .map(|id| view.group(id))
+        .transpose()?
+        .flatten()
+        .unwrap_or_default();
     let mut info = wire::SinkInfo {
         sink: Some(sink.into()),
         incarnation: record.incarnation,
@@ -77,7 +86,8 @@ fn sink_info(view: &dyn View, sink: &SinkName, record: &stored::Sink) -> ledger:
             info.prepared_transactions += 1;
             info.prepared_events += transaction.events;
             let since = transaction.state_since_ms;
-            info.oldest_prepared_ms = if info.oldest_prepared_ms == 0 { since } else { info.oldest_prepared_ms.min(since) };
+            info.oldest_prepared_ms =
+                if info.oldest_prepared_ms == 0 { since } else { info.oldest_prepared_ms.min(since) };
         } else {
             info.open_transactions += 1;
         }
@@ -135,22 +145,22 @@ impl Transactions for Service {
 
     async fn append(&self, request: Request<Streaming<wire::AppendChunkRequest>>) -> Answer<Self::AppendStream> {
         let engine = Arc::clone(&self.0);
-        let answers = super::convert::pipelined(
-            request.into_inner(),
-            APPENDS_IN_FLIGHT,
-            move |request| {
-                let engine = Arc::clone(&engine);
-                async move { append_chunk(&engine, request).await }
-            },
-        );
+        let answers = super::convert::pipelined(request.into_inner(), APPENDS_IN_FLIGHT, move |request| {
+            let engine = Arc::clone(&engine);
+            async move { append_chunk(&engine, request).await }
+        });
         Ok(Response::new(Box::pin(answers)))
     }
 
     async fn prepare(&self, request: Request<wire::PrepareRequest>) -> Answer<wire::PrepareResponse> {
         let body = request.into_inner();
         let txn = id!(TransactionId, body.txn_id)?;
-        let claim = transactions::Claim { chunks: body.chunks, events: body.events, bytes: body.bytes, digest: body.digest };
-        let prepared = self.0.store.execute(Vec::new(), Wait::Durable, move |draft, _, now| transactions::prepare(draft, txn, &claim, now));
+        let claim =
+            transactions::Claim { chunks: body.chunks, events: body.events, bytes: body.bytes, digest: body.digest };
+        let prepared = self
+            .0
+            .store
+            .execute(Vec::new(), Wait::Durable, move |draft, _, now| transactions::prepare(draft, txn, &claim, now));
         let (subtask, writer_epoch) = prepared.await.map_err(failed)?;
         Ok(Response::new(wire::PrepareResponse { subtask, writer_epoch }))
     }
@@ -168,7 +178,8 @@ impl Transactions for Service {
         let txn = id!(TransactionId, request.into_inner().txn_id)?;
         // Through the sequencer, so that the answer includes blocks that are accepted and not yet durable.
         let found = self.0.store.execute(Vec::new(), Wait::Accepted, move |draft, _, _| {
-            let unknown = || Refusal::not_found(ErrorReason::UnknownTransaction, format!("transaction {txn} is unknown"));
+            let unknown =
+                || Refusal::not_found(ErrorReason::UnknownTransaction, format!("transaction {txn} is unknown"));
             let record = draft.transaction(txn)?.ok_or_else(unknown)?;
             Ok(transaction_info(draft, txn, record)?)
         });
@@ -187,7 +198,9 @@ impl Transactions for Service {
         };
         let only_active = states.iter().all(|state| *state <= i32::from(wire::TransactionState::Prepared));
         let listed = self.0.store.read(|view| list(view, sink.as_ref(), &states, only_active, limit));
-        Ok(Response::new(wire::ListTransactionsResponse { transactions: listed.map_err(|error| failed(error.into()))? }))
+        Ok(Response::new(wire::ListTransactionsResponse {
+            transactions: listed.map_err(|error| failed(error.into()))?,
+        }))
     }
 
     async fn get_sink(&self, request: Request<wire::GetSinkRequest>) -> Answer<wire::GetSinkResponse> {
@@ -295,7 +308,13 @@ fn attach_command(body: &wire::AttachSinkRequest) -> Result<attach::Command, Sta
     })
 }
 
-fn list(view: &dyn View, sink: Option<&SinkName>, states: &[i32], only_active: bool, limit: usize) -> ledger::Result<Vec<wire::TransactionInfo>> {
+fn list(
+    view: &dyn View,
+    sink: Option<&SinkName>,
+    states: &[i32],
+    only_active: bool,
+    limit: usize,
+) -> ledger::Result<Vec<wire::TransactionInfo>> {
     let mut found = Vec::new();
     if only_active {
         let span = sink.map_or_else(KeySpan::active, KeySpan::active_of_sink);
@@ -303,14 +322,17 @@ fn list(view: &dyn View, sink: Option<&SinkName>, states: &[i32], only_active: b
             found.extend(view.transaction(id)?.map(|record| (id, record)));
         }
     } else {
-        for (key, record) in view.records::<stored::Transaction>(&KeySpan::transactions(), Direction::Ascending, usize::MAX)? {
+        for (key, record) in
+            view.records::<stored::Transaction>(&KeySpan::transactions(), Direction::Ascending, usize::MAX)?
+        {
             if let Key::Transaction(id) = key {
                 found.push((id, record));
             }
         }
     }
     found.retain(|(_, record)| {
-        states.contains(&record.state) && sink.is_none_or(|sink| record.scope == sink.scope.as_str() && record.sink == sink.name.as_str())
+        states.contains(&record.state)
+            && sink.is_none_or(|sink| record.scope == sink.scope.as_str() && record.sink == sink.name.as_str())
     });
     found.sort_by_key(|(_, record)| std::cmp::Reverse(record.state_since_ms));
     found.truncate(limit);
@@ -346,6 +368,10 @@ async fn append_chunk(
         let stopped = || failed(sluice_segment::store::Error::Stopped("the gateway ends".into()));
         answer.await.map_err(|_| stopped())?.map_err(failed)?;
         let durable = store.transaction(txn).map_err(|error| failure(error.into()))?;
-        Ok(wire::AppendChunkResponse { txn_id: txn.to_bytes(), seq, durable_chunks: durable.map_or(0, |record| record.chunks) })
+        Ok(wire::AppendChunkResponse {
+            txn_id: txn.to_bytes(),
+            seq,
+            durable_chunks: durable.map_or(0, |record| record.chunks),
+        })
     })
 }

@@ -63,7 +63,10 @@ async fn append_events(
         Events::Rows(rows) => {
             let answer = engine.rows.append(engine, stream, share, rows.rows).await.map_err(refused)?;
             Ok(Either::Left(async move {
-                answer.await.map_err(|_| failed(sluice_segment::store::Error::Stopped("the gateway ends".into())))?.map_err(refused)
+                answer
+                    .await
+                    .map_err(|_| failed(sluice_segment::store::Error::Stopped("the gateway ends".into())))?
+                    .map_err(refused)
             }))
         }
         Events::Block(block) => append_block(engine, stream, share, block).await.map(Either::Right),
