@@ -2,8 +2,6 @@
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
-/// Time from the arrival of an append to its answer.
-pub const APPEND_ACK_SECONDS: &str = "sluice_append_ack_seconds";
 /// Bytes of blocks accepted, plain and transactional.
 pub const APPENDED_BYTES: &str = "sluice_appended_bytes_total";
 /// Events accepted, plain and transactional.
@@ -14,14 +12,8 @@ pub const COMMITS: &str = "sluice_commits_total";
 pub const COMMIT_SECONDS: &str = "sluice_commit_seconds";
 /// Events of prepared transactions that a later commit superseded.
 pub const SUPERSEDED_EVENTS: &str = "sluice_superseded_events_total";
-/// Syncs of the log.
-pub const LOG_SYNCS: &str = "sluice_log_syncs_total";
-/// Time of one sync.
-pub const LOG_SYNC_SECONDS: &str = "sluice_log_sync_seconds";
 /// Size of all log files.
 pub const LOG_BYTES: &str = "sluice_log_bytes";
-/// Committed bytes not yet published as Parquet.
-pub const TIERING_BACKLOG_BYTES: &str = "sluice_tiering_backlog_bytes";
 /// Parquet files published.
 pub const PUBLISHED_FILES: &str = "sluice_published_files_total";
 /// Bytes of Parquet files published.
@@ -30,33 +22,23 @@ pub const PUBLISHED_BYTES: &str = "sluice_published_bytes_total";
 pub const READ_EVENTS: &str = "sluice_read_events_total";
 /// Bytes of blocks sent to readers.
 pub const READ_BYTES: &str = "sluice_read_bytes_total";
-/// Reader calls that are open.
-pub const READERS: &str = "sluice_readers";
 /// Transactions in a state.
 pub const TRANSACTIONS: &str = "sluice_transactions";
 /// Age of the oldest prepared transaction.
 pub const PREPARED_AGE_SECONDS: &str = "sluice_prepared_age_seconds";
-/// Calls that failed, by class.
-pub const FAILED_CALLS: &str = "sluice_failed_calls_total";
 
 /// Registers unit and help of every metric with the installed recorder.
 pub fn describe() {
-    describe_histogram!(APPEND_ACK_SECONDS, Unit::Seconds, "Time from the arrival of an append to its answer");
     describe_counter!(APPENDED_BYTES, Unit::Bytes, "Bytes of blocks accepted, plain and transactional");
     describe_counter!(APPENDED_EVENTS, Unit::Count, "Events accepted, plain and transactional");
     describe_counter!(COMMITS, Unit::Count, "Commit groups committed");
     describe_histogram!(COMMIT_SECONDS, Unit::Seconds, "Time a commit takes, from its arrival to its answer");
     describe_counter!(SUPERSEDED_EVENTS, Unit::Count, "Events of prepared transactions that a later commit superseded");
-    describe_counter!(LOG_SYNCS, Unit::Count, "Syncs of the log");
-    describe_histogram!(LOG_SYNC_SECONDS, Unit::Seconds, "Time of one sync of the log");
     describe_gauge!(LOG_BYTES, Unit::Bytes, "Size of all log files");
-    describe_gauge!(TIERING_BACKLOG_BYTES, Unit::Bytes, "Committed bytes not yet published as Parquet");
     describe_counter!(PUBLISHED_FILES, Unit::Count, "Parquet files published");
     describe_counter!(PUBLISHED_BYTES, Unit::Bytes, "Bytes of Parquet files published");
     describe_counter!(READ_EVENTS, Unit::Count, "Events sent to readers");
     describe_counter!(READ_BYTES, Unit::Bytes, "Bytes of blocks sent to readers");
-    describe_gauge!(READERS, Unit::Count, "Reader calls that are open");
     describe_gauge!(TRANSACTIONS, Unit::Count, "Transactions by state: open or prepared");
     describe_gauge!(PREPARED_AGE_SECONDS, Unit::Seconds, "Age of the oldest prepared transaction");
-    describe_counter!(FAILED_CALLS, Unit::Count, "Calls that failed, by error class");
 }

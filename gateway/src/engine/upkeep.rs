@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use sluice_proto::storage::v1 as stored;
+use sluice_schema::{ids::TransactionId, names::SinkName};
 use sluice_segment::store::Wait;
 use sluice_txn::{
     key::{Key, KeySpan},
@@ -11,7 +12,7 @@ use sluice_txn::{
 };
 use tokio::{sync::watch, task::JoinHandle};
 
-use ::metrics::gauge;
+use ::metrics::{counter, gauge};
 
 use super::Engine;
 use crate::metrics;
@@ -84,6 +85,9 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 
 async fn maintain(engine: &Engine) {
     gauge!(metrics::LOG_BYTES).set(engine.store.log_bytes() as f64);
+    let published = engine.tier.totals();
+    counter!(metrics::PUBLISHED_FILES).absolute(published.files);
+    counter!(metrics::PUBLISHED_BYTES).absolute(published.bytes);
     match engine.store.maintain().await {
         Ok(report) if report != Default::default() => tracing::debug!(?report, "maintained the log"),
         Ok(_) => {}
@@ -101,6 +105,7 @@ async fn expire_all(engine: &Engine, retention: Retention) -> Result<(), sluice_
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let (ttl, keep) = (millis(retention.open_transaction), millis(retention.superseded));
     let active = engine.store.read(|view| view.active(&KeySpan::active()))?;
+    tell_ages(engine, &active)?;
     for (_, id) in active {
         let ended = engine.store.execute(Vec::new(), Wait::Accepted, move |draft: &mut Draft<'_>, _, now| {
             transactions::expire_open(draft, id, ttl, now)
@@ -125,5 +130,25 @@ async fn expire_all(engine: &Engine, retention: Retention) -> Result<(), sluice_
         requests::forget_old(draft, REQUESTS_PER_COMMIT, now)
     });
     forgotten.await?;
+    Ok(())
+}
+
+/// Counts the transactions that are open and prepared, and how long the oldest prepared one has waited.
+fn tell_ages(engine: &Engine, active: &[(SinkName, TransactionId)]) -> Result<(), sluice_segment::store::Error> {
+    let now = engine.store.env().clock.now_ms();
+    let (mut open, mut prepared, mut oldest) = (0u32, 0u32, now);
+    for (_, id) in active {
+        match engine.store.transaction(*id)? {
+            Some(record) if record.state() == stored::TransactionState::Prepared => {
+                prepared += 1;
+                oldest = oldest.min(record.state_since_ms);
+            }
+            Some(_) => open += 1,
+            None => {}
+        }
+    }
+    gauge!(metrics::TRANSACTIONS, "state" => "open").set(open);
+    gauge!(metrics::TRANSACTIONS, "state" => "prepared").set(prepared);
+    gauge!(metrics::PREPARED_AGE_SECONDS).set(now.saturating_sub(oldest) as f64 / 1000.0);
     Ok(())
 }

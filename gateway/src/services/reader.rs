@@ -208,7 +208,9 @@ impl Subscription {
                 Ok(Step::Block(block)) => {
                     let bytes = block.block.as_ref().map_or(0, |block| block.data.len());
                     self.control.credit.fetch_sub(i64::try_from(bytes).unwrap_or(i64::MAX), Ordering::AcqRel);
+                    let rows = block.block.as_ref().map_or(0, |block| block.rows);
                     counter!(metrics::READ_BYTES).increment(bytes as u64);
+                    counter!(metrics::READ_EVENTS).increment(u64::from(rows));
                     tail_told = None;
                     if !self.send(Event::Events(wire::Events { subscription: self.wanted.subscription, ..block })).await
                     {
