@@ -2,7 +2,7 @@
 # The gateway's own figures, beside the disk's in the same run: bench.sh <path of the binary sluice>
 set -euo pipefail
 sluice=$1
-folder=$(mktemp -d "${BENCH_DIR:-.}/bench.XXXXXX")
+folder=$(mktemp -d "${BENCH_DIR:-$PWD}/bench.XXXXXX")
 gateway=
 trap 'if [ -n "$gateway" ]; then kill "$gateway" 2>/dev/null; wait "$gateway" 2>/dev/null || true; fi; rm -rf "$folder"' EXIT
 
