@@ -6,10 +6,9 @@ use prost::Message as _;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = "proto";
-    let gateway = [
-        "common", "schemas", "streams", "writers", "transactions", "reader", "reader_groups", "scan", "admin",
-    ]
-    .map(|name| format!("sluice/gateway/v1/{name}.proto"));
+    let gateway =
+        ["common", "schemas", "streams", "writers", "transactions", "reader", "reader_groups", "scan", "admin"]
+            .map(|name| format!("sluice/gateway/v1/{name}.proto"));
     let storage = ["sluice/storage/v1/records.proto".to_string()];
     let files: Vec<String> = gateway.into_iter().chain(storage).collect();
     println!("cargo:rerun-if-changed={root}");

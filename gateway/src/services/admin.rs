@@ -90,7 +90,9 @@ impl Admin for Service {
         let done = backup::backup(&self.0.store, &target).await.map_err(|error| match error {
             BackupError::Target(_) => refused(Refusal::bad_request(error.to_string())),
             BackupError::Store(error) => failed(error),
-            BackupError::Damaged(_) => refused(Refusal::new(ErrorClass::Corrupt, ErrorReason::Damaged, error.to_string())),
+            BackupError::Damaged(_) => {
+                refused(Refusal::new(ErrorClass::Corrupt, ErrorReason::Damaged, error.to_string()))
+            }
             error => refused(Refusal::new(ErrorClass::Retriable, ErrorReason::Unavailable, error.to_string())),
         })?;
         Ok(Response::new(wire::BackupResponse { files: done.files, bytes: done.bytes, commit_seq: done.commit_seq }))
