@@ -4,6 +4,8 @@
 //!
 //! `KILL_CYCLES` (default 50) sets the kills.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::{
     collections::BTreeMap,
     path::Path,

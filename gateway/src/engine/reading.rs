@@ -135,7 +135,7 @@ impl Reading {
                 return Ok(if record.sealed { Step::Sealed } else { Step::Tail(record.next_offset) });
             }
             if let Some((base, extent)) = extent {
-                match self.from_log(engine, base, extent, record.next_offset).await? {
+                match self.next_in_log(engine, base, extent, record.next_offset).await? {
                     Some(step) => return Ok(step),
                     None => continue,
                 }
@@ -143,7 +143,7 @@ impl Reading {
             if let Some((first, file)) = file {
                 self.open_file(engine, first, file).await?;
             }
-            if let Some(step) = self.from_file(engine, record.next_offset).await? {
+            if let Some(step) = self.next_in_file(engine, record.next_offset).await? {
                 return Ok(step);
             }
         }
@@ -155,7 +155,7 @@ impl Reading {
     }
 
     /// A block of the log; nothing when it moved meanwhile.
-    async fn from_log(
+    async fn next_in_log(
         &mut self,
         engine: &Engine,
         base: Offset,
@@ -204,7 +204,7 @@ impl Reading {
     }
 
     /// A batch of the open file; nothing when the file is read to its end.
-    async fn from_file(&mut self, engine: &Engine, next_offset: u64) -> Result<Option<Step>, Refusal> {
+    async fn next_in_file(&mut self, engine: &Engine, next_offset: u64) -> Result<Option<Step>, Refusal> {
         let Some(mut file) = self.file.take() else { return Ok(None) };
         let columns = self.columns.clone();
         let read = engine.store.env().executor.run_for(move || {

@@ -223,6 +223,8 @@ impl Place {
     }
 }
 
+type Blocks = Vec<(SegmentNumber, Encoded)>;
+
 /// Rows by segment.
 struct Batch {
     segments: u32,
@@ -262,7 +264,8 @@ impl Batch {
         Ok(())
     }
 
-    fn finish(self) -> Result<(Vec<(SegmentNumber, Encoded)>, Vec<Vec<Place>>), Refusal> {
+    /// A block for each segment, and for each share where its rows went.
+    fn finish(self) -> Result<(Blocks, Vec<Vec<Place>>), Refusal> {
         let mut blocks = Vec::with_capacity(self.encoders.len());
         for (segment, mut encoder) in self.encoders {
             if let Some(encoded) = encoder.finish().map_err(super::bad_block)? {
@@ -278,7 +281,7 @@ async fn append(
     engine: &Engine,
     stream: StreamId,
     shares: Vec<events::Contribution>,
-    blocks: Vec<(SegmentNumber, Encoded)>,
+    blocks: Blocks,
 ) -> Result<Vec<u64>, Refusal> {
     let mut data = Vec::with_capacity(blocks.len());
     let mut infos = Vec::with_capacity(blocks.len());

@@ -20,7 +20,7 @@ use crate::engine::Engine;
 
 /// A refusal as a gRPC status with the typed error in its details.
 pub fn refused(refusal: Refusal) -> Status {
-    to_status(refusal.detail, refusal.message)
+    to_status(*refusal.detail, refusal.message)
 }
 
 /// An error of the store as a gRPC status.

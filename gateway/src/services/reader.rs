@@ -239,5 +239,5 @@ impl Subscription {
 fn error(refusal: Refusal) -> (Why, String) {
     debug_assert_ne!(refusal.reason(), ErrorReason::Unspecified);
     let message = refusal.message.clone();
-    (Why::Error(refusal.detail), message)
+    (Why::Error(*refusal.detail), message)
 }

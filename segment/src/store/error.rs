@@ -12,7 +12,7 @@ use crate::log::LogError;
 pub enum Error {
     /// A rule says no; nothing changed.
     #[error("{}", .0.message)]
-    Refused(Box<Refusal>),
+    Refused(Refusal),
     /// The state cannot be read.
     #[error(transparent)]
     Ledger(#[from] ledger::Error),
@@ -37,7 +37,7 @@ impl Error {
     /// The error as the wire tells it.
     pub fn into_refusal(self) -> Refusal {
         match self {
-            Self::Refused(refusal) => *refusal,
+            Self::Refused(refusal) => refusal,
             Self::Ledger(error @ ledger::Error::Damaged { .. }) => {
                 Refusal::new(ErrorClass::Corrupt, ErrorReason::Damaged, error.to_string())
             }

@@ -1,7 +1,7 @@
 //! The embedded store: the log is the truth, the index makes it quick to read.
 //!
 //! In reading order: [`EmbeddedStore`] (what callers hold), `sequencer` (the one task that changes state), `open` (recovery),
-//! [`Visible`] (how readers learn of commits), `maintain` (snapshots, trimming the log, copying live blocks forward).
+//! `visible` (how readers learn of commits), `maintain` (snapshots, trimming the log, copying live blocks forward).
 //!
 //! What holds:
 //! * rules run one after the other, each against a state that includes everything accepted before it;

@@ -266,8 +266,7 @@ fn give_offsets(
 /// A stream that was sealed or deleted between prepare and commit makes the commit fail for good, and says so.
 fn cannot_land(failure: super::Failure, sink: &SinkName) -> super::Failure {
     match failure {
-        super::Failure::Refused(refusal) => {
-            let mut refusal = *refusal;
+        super::Failure::Refused(mut refusal) => {
             refusal.detail.class = ErrorClass::Rejected.into();
             refusal.message = format!("sink {sink} cannot commit: {}", refusal.message);
             refusal.into()

@@ -8,7 +8,7 @@ use crate::ledger;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refusal {
     /// What clients switch on.
-    pub detail: ErrorDetail,
+    pub detail: Box<ErrorDetail>,
     /// What is wrong and what to do.
     pub message: String,
 }
@@ -17,7 +17,7 @@ impl Refusal {
     /// A refusal of this class and reason.
     pub fn new(class: ErrorClass, reason: ErrorReason, message: impl Into<String>) -> Self {
         let detail = ErrorDetail { class: class.into(), reason: reason.into(), ..ErrorDetail::default() };
-        Self { detail, message: message.into() }
+        Self { detail: Box::new(detail), message: message.into() }
     }
     /// The request is wrong.
     pub fn bad_request(message: impl Into<String>) -> Self {
@@ -70,7 +70,7 @@ impl Refusal {
 pub enum Failure {
     /// The rule says no.
     #[error("{}", .0.message)]
-    Refused(Box<Refusal>),
+    Refused(Refusal),
     /// The state could not be read.
     #[error(transparent)]
     Ledger(#[from] ledger::Error),
@@ -78,7 +78,7 @@ pub enum Failure {
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        Self::Refused(Box::new(refusal))
+        Self::Refused(refusal)
     }
 }
 

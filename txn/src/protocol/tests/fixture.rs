@@ -154,7 +154,7 @@ impl World {
     #[track_caller]
     pub fn refused<T>(&mut self, rule: impl FnOnce(&mut Draft<'_>, Millis) -> Outcome<T>) -> Refusal {
         match self.run(rule) {
-            Err(Failure::Refused(refusal)) => *refusal,
+            Err(Failure::Refused(refusal)) => refusal,
             Err(Failure::Ledger(error)) => panic!("{error}"),
             Ok(_) => panic!("it was not refused"),
         }

@@ -23,7 +23,7 @@ fn world() -> World {
     world
 }
 
-fn mean(world: &mut World, first: u64, end: u64) -> Result<(), Box<Refusal>> {
+fn mean(world: &mut World, first: u64, end: u64) -> Result<(), Refusal> {
     let (first, end) = (Offset::new(first), Offset::new(end));
     match world.run(|draft, now| intend(draft, segment(0), first, end, format!("hidden-{first}"), now)) {
         Ok(()) => Ok(()),
