@@ -2,9 +2,11 @@
 //!
 //! * [`Engine`]: the store, the schemas it has read, and the tasks that look after it;
 //! * [`Reading`]: one reader's way through a segment, over cache, log and Parquet;
+//! * `positions`: where a time lies in a stream;
 //! * `rows`: small rows of many writers become one block per segment and flush;
 //! * `upkeep`: publication as Parquet, snapshots, trimming, expiry.
 
+mod positions;
 mod reading;
 mod rows;
 mod schemas;
@@ -15,7 +17,7 @@ use std::path::PathBuf;
 use sluice_proto::{gateway::v1 as wire, storage::v1 as stored};
 use sluice_schema::{
     block::{self, BlockError},
-    ids::{Offset, SegmentId, StreamId},
+    ids::StreamId,
     names::StreamName,
 };
 use sluice_segment::{
@@ -112,17 +114,4 @@ fn bad_block(error: BlockError) -> Refusal {
 /// A ledger that cannot be read.
 fn unreadable(error: ledger::Error) -> Refusal {
     store::Error::from(error).into_refusal()
-}
-
-/// The first offset of a segment whose commit is at or after a time.
-pub fn offset_at_time(view: &dyn View, id: SegmentId, segment: &stored::Segment, time_ms: u64) -> ledger::Result<u64> {
-    for (first, file) in view.parquet_files(id)? {
-        if file.last_commit_ms >= time_ms {
-            // Commit times inside a file are not in the ledger: its first row is at or before the place asked for.
-            return Ok(first.get());
-        }
-    }
-    let extents = view.extents(id, Offset::ZERO, Offset::new(u64::MAX), usize::MAX)?;
-    let found = extents.into_iter().find(|(_, extent)| extent.commit_ms >= time_ms);
-    Ok(found.map_or(segment.next_offset, |(base, _)| base.get()))
 }

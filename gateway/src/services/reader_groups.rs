@@ -17,8 +17,8 @@ use sluice_txn::{
 };
 use tonic::{Request, Response, Status};
 
-use super::convert::{bad_name, control, failure, name, required};
-use crate::engine::{Engine, offset_at_time};
+use super::convert::{bad_name, control, failure, name, refused, required};
+use crate::engine::Engine;
 
 pub struct Service(pub Arc<Engine>);
 
@@ -112,6 +112,21 @@ fn group_info(
 fn checkpoint_info(view: &dyn View, record: &stored::ReaderGroupCheckpoint) -> Outcome<wire::CheckpointInfo> {
     let positions = wire_positions(view, &record.positions)?;
     Ok(wire::CheckpointInfo { checkpoint: record.checkpoint, positions, created_ms: record.created_ms })
+}
+
+impl Service {
+    /// Where a time lies in each stream of a group.
+    async fn at_time(&self, scope: &Name, group: &Name, time_ms: u64) -> Result<groups::Positions, Status> {
+        let streams = self.0.store.read(|view| groups::require(&Draft::new(view), scope, group)).map_err(failure)?;
+        let mut positions = groups::Positions::new();
+        for entry in streams.positions {
+            let stream = StreamId::new(entry.stream_id);
+            let offsets = self.0.offsets_at_time(stream, time_ms).await.map_err(refused)?;
+            let offsets = offsets.into_iter().map(|(segment, offset)| (segment.get(), offset));
+            positions.insert(stream, offsets.collect());
+        }
+        Ok(positions)
+    }
 }
 
 #[tonic::async_trait]
@@ -224,7 +239,7 @@ impl ReaderGroups for Service {
             wire::reset_group_request::To::Positions(list) => To::Positions(named(list.positions)?),
             wire::reset_group_request::To::Earliest(_) => To::Earliest,
             wire::reset_group_request::To::Latest(_) => To::Latest,
-            wire::reset_group_request::To::TimestampMs(time) => To::Time(time),
+            wire::reset_group_request::To::TimestampMs(time) => To::Offsets(self.at_time(&scope, &group, time).await?),
             wire::reset_group_request::To::Checkpoint(id) => To::Checkpoint(id),
         };
         control(&self.0, "ResetGroup", body.request.clone(), &body, move |draft, now| {
@@ -250,7 +265,8 @@ impl ReaderGroups for Service {
 enum To {
     Earliest,
     Latest,
-    Time(u64),
+    /// Looked up before, since files may have to be read.
+    Offsets(groups::Positions),
     Checkpoint(u64),
     Positions(Named),
 }
@@ -259,6 +275,9 @@ impl To {
     fn positions(&self, draft: &Draft<'_>, scope: &Name, group: &Name) -> Outcome<groups::Positions> {
         if let Self::Positions(named) = self {
             return looked_up(draft, named);
+        }
+        if let Self::Offsets(positions) = self {
+            return Ok(positions.clone());
         }
         if let Self::Checkpoint(id) = self {
             let record = recorded(draft, scope, group, *id)?;
@@ -274,7 +293,6 @@ impl To {
             for (segment, record) in draft.segments(id)? {
                 let offset = match self {
                     Self::Latest => record.next_offset,
-                    Self::Time(time) => offset_at_time(draft, segment, &record, *time)?,
                     _ => record.head,
                 };
                 offsets.insert(SegmentNumber::get(segment.segment), offset);

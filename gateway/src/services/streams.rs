@@ -7,7 +7,7 @@ use sluice_proto::{
     storage::v1 as stored,
 };
 use sluice_schema::{
-    ids::StreamId,
+    ids::{SegmentNumber, StreamId},
     names::StreamName,
     types::{Schema, bytes_schema},
 };
@@ -218,23 +218,21 @@ impl Streams for Service {
         let body = request.into_inner();
         let stream = stream_name(body.stream)?;
         let at = required(body.at, "at (earliest, latest or timestamp_ms)")?;
-        let answer = self.0.store.read(|view| -> Outcome<wire::GetPositionsResponse> {
+        let found = self.0.store.read(|view| -> Outcome<_> {
             let (id, _) = found(view, &stream)?;
-            let mut segments = Vec::new();
-            for (segment, record) in view.segments(id)? {
-                let offset = match at {
-                    At::Earliest(_) => record.head,
-                    At::Latest(_) => record.next_offset,
-                    At::TimestampMs(time) => crate::engine::offset_at_time(view, segment, &record, time)?,
-                };
-                segments.push(wire::SegmentPosition { segment: segment.segment.get(), offset });
-            }
-            Ok(wire::GetPositionsResponse {
-                positions: Some(wire::Positions { stream: Some((&stream).into()), segments }),
-                commit_seq: view.cluster()?.last_commit_seq,
-            })
+            Ok((id, view.segments(id)?, view.cluster()?.last_commit_seq))
         });
-        answer.map(Response::new).map_err(failure)
+        let (id, segments, commit_seq) = found.map_err(failure)?;
+        let ends = segments.into_iter().map(|(segment, record)| (segment.segment, record));
+        let offsets = match at {
+            At::Earliest(_) => ends.map(|(number, record)| (number, record.head)).collect(),
+            At::Latest(_) => ends.map(|(number, record)| (number, record.next_offset)).collect(),
+            At::TimestampMs(time) => self.0.offsets_at_time(id, time).await.map_err(refused)?,
+        };
+        let position = |(number, offset): (SegmentNumber, u64)| wire::SegmentPosition { segment: number.get(), offset };
+        let segments = offsets.into_iter().map(position).collect();
+        let positions = Some(wire::Positions { stream: Some((&stream).into()), segments });
+        Ok(Response::new(wire::GetPositionsResponse { positions, commit_seq }))
     }
 }
 

@@ -36,6 +36,12 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// `NotFound`, or `AlreadyExists` with [`OpenMode::CreateNew`].
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>>;
 
+    /// [`Disk::open`] for writing a file that grows by whole pages of 4 KiB and is rarely read soon: such writes may pass by the
+    /// system's cache. What is promised is the same.
+    fn open_direct(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
+        self.open(path, mode)
+    }
+
     /// Gives a file or directory another name; a file at `to` is replaced.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 

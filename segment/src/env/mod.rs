@@ -8,6 +8,7 @@
 //! | [`Rng`] | [`SystemRng`] | [`SeededRng`] |
 
 mod clock;
+mod direct;
 mod disk;
 mod executor;
 mod mem_disk;

@@ -5,6 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::direct::DirectFile;
 use super::disk::{Disk, Entry, File, OpenMode};
 
 /// Most parts that one call to the kernel takes (IOV_MAX on Linux and macOS).
@@ -15,12 +16,12 @@ const PARTS_MAX: usize = 1024;
 pub struct OsDisk;
 
 #[derive(Debug)]
-struct OsFile {
+pub(super) struct OsFile {
     file: fs::File,
 }
 
-impl Disk for OsDisk {
-    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
+impl OsFile {
+    fn open(path: &Path, mode: OpenMode) -> io::Result<Self> {
         let mut options = fs::OpenOptions::new();
         options.read(true);
         match mode {
@@ -32,7 +33,17 @@ impl Disk for OsDisk {
                 options.write(true).create_new(true);
             }
         }
-        Ok(Arc::new(OsFile { file: options.open(path)? }))
+        Ok(Self { file: options.open(path)? })
+    }
+}
+
+impl Disk for OsDisk {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
+        Ok(Arc::new(OsFile::open(path, mode)?))
+    }
+
+    fn open_direct(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
+        DirectFile::open(path, OsFile::open(path, mode)?)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -116,7 +116,7 @@ fn resume(
     (last, header): (&FoundFile, FileHeader),
     unproven: Option<(Lsn, u64)>,
 ) -> Result<(Current, u64), OpenError> {
-    let file = shared.disk.open(&last.path, OpenMode::Write).map_err(OpenError::io("open", &last.path))?;
+    let file = shared.disk.open_direct(&last.path, OpenMode::Write).map_err(OpenError::io("open", &last.path))?;
     let begin = match unproven {
         // The header is as doubtful as the first frame.
         Some((_, PAGE)) => 0,

@@ -285,7 +285,7 @@ impl Log {
 
 /// Makes a file with its header, and tells the readers of it. Neither is durable yet.
 pub(super) fn create(shared: &Shared, number: u64, first_lsn: Lsn, salt: u64) -> io::Result<Current> {
-    let file = shared.disk.open(&file_path(&shared.dir, number), OpenMode::CreateNew)?;
+    let file = shared.disk.open_direct(&file_path(&shared.dir, number), OpenMode::CreateNew)?;
     file.write_all_at(0, &FileHeader { number, first_lsn, salt }.encode())?;
     let entry = LogFile { number, first_lsn, last_lsn: Lsn(first_lsn.0 - 1), bytes: PAGE };
     shared.files().insert(number, entry);

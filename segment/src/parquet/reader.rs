@@ -156,6 +156,21 @@ impl SegmentFileReader {
         roots.extend([stream_columns, stream_columns + 2, stream_columns + 3]);
         Ok(ReadBatches { raw: RawBatches::new(self.inner.clone(), offsets, roots, sizes), kept })
     }
+
+    /// The first offset whose commit is at or after a time, in milliseconds since 1970-01-01; the file's end if there is none.
+    /// Reads no column of the stream.
+    pub fn offset_at_time(&self, time_ms: u64) -> Result<u64, ReadError> {
+        let (written, system) = (&self.inner.expected.written, self.inner.expected.stream_schema.fields().len());
+        let offsets = written.first_offset..written.end_offset;
+        for batch in RawBatches::new(self.inner.clone(), offsets, vec![system, system + 3], BatchSizes::default()) {
+            let (base_offset, batch) = batch?;
+            let times = batch.column(1).as_primitive::<TimestampMillisecondType>().values();
+            if let Some(row) = times.iter().position(|time| *time as u64 >= time_ms) {
+                return Ok(base_offset + row as u64);
+            }
+        }
+        Ok(written.end_offset)
+    }
 }
 
 /// Batches of one read, ascending.

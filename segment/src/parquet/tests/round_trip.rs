@@ -129,6 +129,24 @@ fn a_read_in_the_middle_reads_little() {
 }
 
 #[test]
+fn a_time_is_found_to_the_row() {
+    let batches = payloads(60);
+    let schema = batches[0].schema();
+    let (written, content) = write(&schema, &batches, &tiny());
+    let bytes = written.bytes;
+    let counted = Counting::new(content);
+    let reader = SegmentFileReader::open(counted.clone(), expected(&schema, written)).unwrap();
+    counted.take();
+    // Commit n of 1000 rows came at 5000 + 10 n ms.
+    for (time, row) in [(0, 0), (5000, 0), (5001, 1000), (5010, 1000), (5555, 56_000), (5990, 99_000), (5991, 100_000)]
+    {
+        assert_eq!(reader.offset_at_time(time).unwrap(), FIRST + row, "{time} ms");
+    }
+    let read = counted.take();
+    assert!(read < 7 * bytes / 4, "{read} bytes for seven looks into {bytes}");
+}
+
+#[test]
 fn batches_stay_below_their_bytes_and_large_rows_come_alone() {
     // Tiny rows with a few huge ones that compress to nothing: averages mislead.
     let row = |row: usize| vec![1_u8; if row % 1000 == 999 { 3 << 20 } else { 3 }];
