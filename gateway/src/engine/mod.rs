@@ -12,7 +12,7 @@ mod rows;
 mod schemas;
 mod upkeep;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use sluice_proto::{gateway::v1 as wire, storage::v1 as stored};
 use sluice_schema::{
@@ -30,6 +30,8 @@ use sluice_txn::{
     protocol::{ErrorClass, ErrorReason, Refusal},
 };
 
+use tokio::sync::Semaphore;
+
 pub use reading::{Reading, Step};
 pub use schemas::Schemas;
 pub use upkeep::{Retention, Upkeep};
@@ -46,13 +48,25 @@ pub struct Engine {
     pub started_ms: u64,
     /// Publication as Parquet.
     pub tier: Tier,
+    /// Bytes of the log that all readers together may have on the way before they are asked for.
+    pub read_ahead: Arc<Semaphore>,
 }
+
+/// See [`Engine::read_ahead`].
+const READ_AHEAD_BYTES: usize = 32 << 20;
 
 impl Engine {
     /// Over an open store.
     pub fn new(store: EmbeddedStore, tier: Tier) -> Self {
         let started_ms = store.env().clock.now_ms();
-        Self { schemas: Schemas::default(), rows: rows::RowQueues::default(), started_ms, tier, store }
+        Self {
+            schemas: Schemas::default(),
+            rows: rows::RowQueues::default(),
+            started_ms,
+            tier,
+            store,
+            read_ahead: Arc::new(Semaphore::new(READ_AHEAD_BYTES)),
+        }
     }
 
     /// Where a published file lies.

@@ -1,6 +1,8 @@
 //! One reader's way through a segment: recent blocks from memory, older ones from the log, the oldest from Parquet.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, pin::Pin, sync::Arc};
+
+use bytes::Bytes;
 
 use sluice_proto::{gateway::v1 as wire, storage::v1 as stored};
 use sluice_schema::{
@@ -20,10 +22,14 @@ use sluice_txn::{
     protocol::{ErrorClass, ErrorReason, Refusal},
 };
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::{Engine, unreadable};
 
 /// Rows of a file that make one block: as many as fit into about half a MiB.
 const PARQUET_SIZES: BatchSizes = BatchSizes { rows_max: 65_536, bytes_max: 512 << 10 };
+/// Blocks of the log that are read before they are asked for: enough to keep a disk busy.
+const BLOCKS_AHEAD: usize = 8;
 /// How often a block may have moved between looking it up and reading it.
 const MOVES_MAX: usize = 16;
 
@@ -46,6 +52,25 @@ struct OpenFile {
     next: u64,
 }
 
+/// A block of the log on its way from the disk.
+struct Ahead {
+    base: u64,
+    extent: stored::Extent,
+    data: Pin<Box<dyn Future<Output = Result<Bytes, LogReadError>> + Send>>,
+    /// Its share of what all readers may have on the way; the block that is needed now comes without.
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+impl Ahead {
+    fn end(&self) -> u64 {
+        end_of(self.base, &self.extent)
+    }
+}
+
+fn end_of(base: u64, extent: &stored::Extent) -> u64 {
+    base + extent.block.as_ref().map_or(0, |block| u64::from(block.rows))
+}
+
 /// A place in a segment. One reader uses it; it remembers the file it is in.
 pub struct Reading {
     segment: SegmentId,
@@ -54,6 +79,11 @@ pub struct Reading {
     columns: Vec<usize>,
     watch: SegmentWatch,
     file: Option<OpenFile>,
+    /// Consecutive blocks; the first holds `next`.
+    ahead: VecDeque<Ahead>,
+    /// The segment's next offset, and whether it is sealed, when last looked at.
+    end: u64,
+    sealed: bool,
 }
 
 impl Reading {
@@ -94,7 +124,17 @@ impl Reading {
             );
         }
         let columns = columns.iter().map(|column| *column as usize).collect();
-        Ok(Self { segment, stream_name, next: from.get(), columns, watch, file: None })
+        Ok(Self {
+            segment,
+            stream_name,
+            next: from.get(),
+            columns,
+            watch,
+            file: None,
+            ahead: VecDeque::new(),
+            end: 0,
+            sealed: false,
+        })
     }
 
     /// The next event to read.
@@ -112,38 +152,24 @@ impl Reading {
     /// The next block, or why there is none.
     pub async fn step(&mut self, engine: &Engine) -> Result<Step, Refusal> {
         for _ in 0..MOVES_MAX {
-            // What comes after this mark will wake `changed` again.
-            self.watch.mark_unchanged();
-            let found = engine
-                .store
-                .read(|view| {
-                    let record = view.segment(self.segment)?;
-                    let extent = view.extent_at(self.segment, Offset::new(self.next))?;
-                    let file = match (&extent, &self.file) {
-                        (None, Some(file)) if file.next == self.next => None,
-                        (None, _) => view.parquet_file_at(self.segment, Offset::new(self.next))?,
-                        _ => None,
-                    };
-                    Ok((record, extent, file))
-                })
-                .map_err(unreadable)?;
-            let (record, extent, file) = found;
-            let deleted =
-                || Refusal::not_found(ErrorReason::UnknownStream, format!("stream {} was deleted", self.stream_name));
-            let record = record.ok_or_else(deleted)?;
-            if self.next >= record.next_offset {
-                return Ok(if record.sealed { Step::Sealed } else { Step::Tail(record.next_offset) });
+            if self.ahead.len() <= BLOCKS_AHEAD / 2 {
+                self.look_ahead(engine)?;
             }
-            if let Some((base, extent)) = extent {
-                match self.next_in_log(engine, base, extent, record.next_offset).await? {
+            if let Some(block) = self.ahead.pop_front() {
+                match self.next_in_log(block).await? {
                     Some(step) => return Ok(step),
                     None => continue,
                 }
             }
-            if let Some((first, file)) = file {
+            if self.next >= self.end {
+                return Ok(if self.sealed { Step::Sealed } else { Step::Tail(self.end) });
+            }
+            if self.file.as_ref().is_none_or(|file| file.next != self.next)
+                && let Some((first, file)) = self.file_of_next(engine)?
+            {
                 self.open_file(engine, first, file).await?;
             }
-            if let Some(step) = self.next_in_file(engine, record.next_offset).await? {
+            if let Some(step) = self.next_in_file(engine).await? {
                 return Ok(step);
             }
         }
@@ -154,38 +180,82 @@ impl Reading {
         Err(Refusal::new(ErrorClass::Retriable, ErrorReason::Unavailable, text))
     }
 
+    /// Looks up the blocks of the log that come next, and begins to read them.
+    fn look_ahead(&mut self, engine: &Engine) -> Result<(), Refusal> {
+        // What comes after this mark will wake `changed` again.
+        self.watch.mark_unchanged();
+        let wanted = BLOCKS_AHEAD - self.ahead.len();
+        let from = self.ahead.back().map(Ahead::end);
+        let looked = engine.store.read(|view| {
+            let mut found = Vec::new();
+            let from = match from {
+                Some(from) => from,
+                None => match view.extent_at(self.segment, Offset::new(self.next))? {
+                    Some((base, extent)) => {
+                        let end = end_of(base.get(), &extent);
+                        found.push((base, extent));
+                        end
+                    }
+                    None => return Ok((view.segment(self.segment)?, found)),
+                },
+            };
+            let (from, to) = (Offset::new(from), Offset::new(u64::MAX));
+            found.extend(view.extents(self.segment, from, to, wanted - found.len())?);
+            Ok((view.segment(self.segment)?, found))
+        });
+        let (record, found) = looked.map_err(unreadable)?;
+        let deleted =
+            || Refusal::not_found(ErrorReason::UnknownStream, format!("stream {} was deleted", self.stream_name));
+        let record = record.ok_or_else(deleted)?;
+        (self.end, self.sealed) = (record.next_offset, record.sealed);
+        for (base, extent) in found {
+            let at = extent.block.as_ref().and_then(|block| block.at).unwrap_or_default();
+            let room = engine.read_ahead.clone().try_acquire_many_owned(at.length).ok();
+            let follows = self.ahead.back().is_none_or(|last| last.end() == base.get());
+            if !follows || (room.is_none() && !self.ahead.is_empty()) {
+                break;
+            }
+            let data = Box::pin(engine.store.block(at.into()));
+            self.ahead.push_back(Ahead { base: base.get(), extent, data, _room: room });
+        }
+        Ok(())
+    }
+
     /// A block of the log; nothing when it moved meanwhile.
-    async fn next_in_log(
-        &mut self,
-        engine: &Engine,
-        base: Offset,
-        extent: stored::Extent,
-        next_offset: u64,
-    ) -> Result<Option<Step>, Refusal> {
+    async fn next_in_log(&mut self, next: Ahead) -> Result<Option<Step>, Refusal> {
         self.file = None;
-        let block = extent.block.unwrap_or_default();
-        let at = block.at.unwrap_or_default();
-        let data = match engine.store.block(at.into()).await {
+        let Ahead { base, extent, data, .. } = next;
+        let data = match data.await {
             Ok(data) => data,
-            Err(LogReadError::Gone(_)) => return Ok(None),
+            Err(LogReadError::Gone(_)) => {
+                self.ahead.clear();
+                return Ok(None);
+            }
             Err(error) => return Err(self.damaged(&error)),
         };
-        self.next = base.get() + u64::from(block.rows);
+        self.next = end_of(base, &extent);
+        let block = extent.block.unwrap_or_default();
         let block = wire::Block {
             schema_id: block.schema_id,
             rows: block.rows,
-            crc32c: at.crc32c,
+            crc32c: block.at.unwrap_or_default().crc32c,
             columns: block.columns,
             data,
         };
         Ok(Some(Step::Block(wire::Events {
             subscription: 0,
-            base_offset: base.get(),
+            base_offset: base,
             commit_seq: extent.commit_seq,
             commit_time_ms: extent.commit_ms,
-            next_offset,
+            next_offset: self.end,
             block: Some(block),
         })))
+    }
+
+    /// The Parquet file that holds the next event.
+    fn file_of_next(&self, engine: &Engine) -> Result<Option<(Offset, stored::ParquetFile)>, Refusal> {
+        let at = Offset::new(self.next);
+        engine.store.read(|view| view.parquet_file_at(self.segment, at)).map_err(unreadable)
     }
 
     async fn open_file(&mut self, engine: &Engine, first: Offset, record: stored::ParquetFile) -> Result<(), Refusal> {
@@ -204,7 +274,7 @@ impl Reading {
     }
 
     /// A batch of the open file; nothing when the file is read to its end.
-    async fn next_in_file(&mut self, engine: &Engine, next_offset: u64) -> Result<Option<Step>, Refusal> {
+    async fn next_in_file(&mut self, engine: &Engine) -> Result<Option<Step>, Refusal> {
         let Some(mut file) = self.file.take() else { return Ok(None) };
         let columns = self.columns.clone();
         let read = engine.store.env().executor.run_for(move || {
@@ -226,7 +296,7 @@ impl Reading {
             base_offset: batch.base_offset,
             commit_seq: batch.commit_seq,
             commit_time_ms: batch.commit_ms,
-            next_offset,
+            next_offset: self.end,
             block: Some(block),
         })))
     }

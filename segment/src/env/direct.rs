@@ -13,11 +13,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use super::disk::File;
+use super::disk::{File, OpenMode};
 use super::os_disk::OsFile;
 
 /// What devices and file systems ask of place, length and memory of a write.
 const ALIGN: usize = 4096;
+/// Shorter reads leave the pages around them in the cache for the next.
+const READ_BYTES_MIN: usize = 64 << 10;
 /// Most bytes of one call to the kernel.
 const CHUNK_BYTES: usize = 4 << 20;
 
@@ -34,9 +36,10 @@ pub(super) struct DirectFile {
 
 impl DirectFile {
     /// A file that is open for writing; `cached` itself where the file system has no such writes.
-    pub(super) fn open(path: &Path, cached: OsFile) -> io::Result<Arc<dyn File>> {
-        let flags = OFlags::DIRECT.bits().cast_signed();
-        let direct = match fs::OpenOptions::new().write(true).custom_flags(flags).open(path) {
+    pub(super) fn open(path: &Path, mode: OpenMode, cached: OsFile) -> io::Result<Arc<dyn File>> {
+        let mut options = fs::OpenOptions::new();
+        options.read(true).write(mode != OpenMode::Read).custom_flags(OFlags::DIRECT.bits().cast_signed());
+        let direct = match options.open(path) {
             Ok(direct) => direct,
             Err(error) if is_refusal(&error) => return Ok(Arc::new(cached)),
             Err(error) => return Err(error),
@@ -67,18 +70,40 @@ impl DirectFile {
                 };
                 at += written as u64;
                 chunk = &chunk[written..];
-                if written % ALIGN != 0 {
+                if !written.is_multiple_of(ALIGN) {
                     return Ok(at - position);
                 }
             }
         }
+    }
+
+    /// Fills the buffer; `false` when the file ends before or the file system refuses.
+    fn read_direct(&self, position: u64, buffer: &mut [u8]) -> io::Result<bool> {
+        let before = (position % ALIGN as u64) as usize;
+        let pages = (before + buffer.len()).next_multiple_of(ALIGN);
+        let mut memory = vec![0; pages + ALIGN];
+        let begin = memory.as_ptr().align_offset(ALIGN);
+        let mut filled = 0;
+        while filled < before + buffer.len() {
+            let part = &mut memory[begin + filled..begin + pages];
+            match self.direct.read_at(part, position - before as u64 + filled as u64) {
+                Ok(0) => return Ok(false),
+                Ok(read) if read.is_multiple_of(ALIGN) || filled + read >= before + buffer.len() => filled += read,
+                Ok(_) => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_refusal(&error) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        buffer.copy_from_slice(&memory[begin + before..begin + before + buffer.len()]);
+        Ok(true)
     }
 }
 
 impl File for DirectFile {
     fn write_vectored_at(&self, position: u64, parts: &[&[u8]]) -> io::Result<()> {
         let total: usize = parts.iter().map(|part| part.len()).sum();
-        let pages = position % ALIGN as u64 == 0 && total % ALIGN == 0;
+        let pages = position.is_multiple_of(ALIGN as u64) && total.is_multiple_of(ALIGN);
         let done = if pages && !self.refused.load(Ordering::Relaxed) { self.write_direct(position, parts)? } else { 0 };
         let mut rest = Parts::new(parts);
         rest.skip(done as usize);
@@ -86,11 +111,21 @@ impl File for DirectFile {
     }
 
     fn read_exact_at(&self, position: u64, buffer: &mut [u8]) -> io::Result<()> {
+        if buffer.len() >= READ_BYTES_MIN
+            && !self.refused.load(Ordering::Relaxed)
+            && self.read_direct(position, buffer)?
+        {
+            return Ok(());
+        }
         self.cached.read_exact_at(position, buffer)
     }
 
     fn sync_data(&self) -> io::Result<()> {
         self.cached.sync_data()
+    }
+
+    fn reserve(&self, position: u64, bytes: u64) {
+        self.cached.reserve(position, bytes);
     }
 
     fn truncate(&self, length: u64) -> io::Result<()> {
@@ -199,9 +234,15 @@ mod tests {
         write(&odd(super::CHUNK_BYTES));
         file.sync_data().unwrap();
         assert!(std::fs::read(&path).unwrap() == want);
-        let mut read = vec![0; 5000];
-        file.read_exact_at(4000, &mut read).unwrap();
-        assert!(read == want[4000..9000]);
+        for (from, end) in
+            [(4000, 9000), (0, 65_536), (4095, 300_001), (100_000, want.len() - 4096), (70_000, want.len())]
+        {
+            let mut read = vec![0; end - from];
+            file.read_exact_at(from as u64, &mut read).unwrap();
+            assert!(read == want[from..end], "{from}..{end}");
+        }
+        let beyond = file.read_exact_at(want.len() as u64 - 100_000, &mut vec![0; 100_001]).unwrap_err();
+        assert_eq!(beyond.kind(), std::io::ErrorKind::UnexpectedEof);
         drop(file);
         let again = OsDisk.open_direct(&path, OpenMode::Write).unwrap();
         assert_eq!(again.length().unwrap(), want.len() as u64);

@@ -36,8 +36,8 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// `NotFound`, or `AlreadyExists` with [`OpenMode::CreateNew`].
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>>;
 
-    /// [`Disk::open`] for writing a file that grows by whole pages of 4 KiB and is rarely read soon: such writes may pass by the
-    /// system's cache. What is promised is the same.
+    /// [`Disk::open`] for writing a file that grows by whole pages of 4 KiB: such writes may pass by the system's cache. What is
+    /// promised is the same.
     fn open_direct(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
         self.open(path, mode)
     }
@@ -95,6 +95,10 @@ pub trait File: Send + Sync + fmt::Debug {
     /// Makes content and length durable (fdatasync). After an error nothing is known about what is durable, and a second
     /// call proves nothing: the caller must stop.
     fn sync_data(&self) -> io::Result<()>;
+
+    /// Asks the disk for room for `bytes` bytes from `position`, before they are written; the length stays. Only a hint: without
+    /// the room writing is slower, and may fail as it always may. [`File::truncate`] gives back what was not used.
+    fn reserve(&self, _position: u64, _bytes: u64) {}
 
     /// Cuts or extends (with zeros) to `length` bytes.
     fn truncate(&self, length: u64) -> io::Result<()>;

@@ -1,6 +1,8 @@
 use std::future::Future;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
@@ -22,19 +24,28 @@ pub trait Executor: Send + Sync {
 #[error("blocking work ended without a result")]
 pub struct WorkLost;
 
+/// The result to come of work that was started.
+#[derive(Debug)]
+pub struct Running<T>(oneshot::Receiver<T>);
+
+impl<T> Future for Running<T> {
+    type Output = Result<T, WorkLost>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context).map_err(|_| WorkLost)
+    }
+}
+
 /// Conveniences over [`Executor`].
 pub trait ExecutorExt: Executor {
-    /// Runs blocking work and gives its result. Dropping the future does not stop the work.
-    fn run_for<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> impl Future<Output = Result<T, WorkLost>> + Send + 'static {
+    /// Starts blocking work and gives its result. Dropping the future does not stop the work.
+    fn run_for<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Running<T> {
         let (answer, result) = oneshot::channel();
         self.run(Box::new(move || {
             // Nobody listening any more is no error: the caller went away.
             let _ = answer.send(work());
         }));
-        async move { result.await.map_err(|_| WorkLost) }
+        Running(result)
     }
 }
 

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use disk::{Disk, Entry, File, OpenMode};
-pub use executor::{Executor, ExecutorExt, Task, Threads, WorkLost};
+pub use executor::{Executor, ExecutorExt, Running, Task, Threads, WorkLost};
 pub use mem_disk::{CallKind, MemDisk};
 pub use os_disk::OsDisk;
 pub use publish::{publish, remove_if_there, replace};

@@ -43,7 +43,7 @@ impl Disk for OsDisk {
     }
 
     fn open_direct(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
-        DirectFile::open(path, OsFile::open(path, mode)?)
+        DirectFile::open(path, mode, OsFile::open(path, mode)?)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -122,6 +122,12 @@ impl File for OsFile {
 
     fn sync_data(&self) -> io::Result<()> {
         self.file.sync_data()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn reserve(&self, position: u64, bytes: u64) {
+        // Refused where the file system has no such call, and when the disk is nearly full: then writing tells.
+        let _ = rustix::fs::fallocate(&self.file, rustix::fs::FallocateFlags::KEEP_SIZE, position, bytes);
     }
 
     fn truncate(&self, length: u64) -> io::Result<()> {

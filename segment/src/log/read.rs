@@ -60,7 +60,7 @@ impl Shared {
             *used = now;
             return Ok(Arc::clone(file));
         }
-        let file = self.disk.open(&file_path(&self.dir, number), OpenMode::Read)?;
+        let file = self.disk.open_direct(&file_path(&self.dir, number), OpenMode::Read)?;
         if handles.open.len() >= self.open_files_max {
             let oldest = handles.open.iter().min_by_key(|(_, (_, used))| *used).map(|(number, _)| *number);
             oldest.map(|number| handles.open.remove(&number));

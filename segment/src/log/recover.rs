@@ -137,7 +137,8 @@ fn resume(
         at += buffer.len() as u64;
     }
     file.sync_data().map_err(OpenError::io("sync", &last.path))?;
-    Ok((Current { file, number: last.number, salt: header.salt, end: last.bytes }, last.bytes - begin))
+    let current = Current { file, number: last.number, salt: header.salt, end: last.bytes, reserved: last.bytes };
+    Ok((current, last.bytes - begin))
 }
 
 /// Removes everything from `position` of `files[index]` on, durably, the last file first: a crash on the way leaves less of

@@ -7,6 +7,8 @@ use super::read::{LogReader, Shared};
 use super::{Block, BlockRef, LogFile, LogOptions, Lsn, file_path};
 use crate::env::{File, OpenMode};
 
+/// Room is asked for in such steps: finding it at each sync is several times slower (docs/decisions/0006).
+const RESERVE_BYTES: u64 = 16 << 20;
 const ZEROS: [u8; PAGE as usize] = [0; PAGE as usize];
 
 /// The writer of a log; there is one. Calls block on the disk.
@@ -41,6 +43,8 @@ pub(super) struct Current {
     pub salt: u64,
     /// Where the next frame begins.
     pub end: u64,
+    /// Up to here room was asked for.
+    pub reserved: u64,
 }
 
 /// A frame whose place is settled and whose facts are not: [`FramePlan::refs`] may go into them.
@@ -243,10 +247,17 @@ impl Log {
         parts.push(zeros(at, plan.layout.facts));
         parts.push(facts);
         parts.push(zeros(plan.layout.facts + facts.len() as u64, header.total_bytes));
+        let end = plan.position + header.total_bytes;
+        if end > self.current.reserved {
+            let from = self.current.reserved.max(plan.position);
+            self.current.reserved = end.max(from + RESERVE_BYTES);
+            self.current.file.reserve(from, self.current.reserved - from);
+        }
         let outcome = self.current.file.write_vectored_at(plan.position, &parts);
         let Err(error) = outcome else { return Ok(()) };
         // Nothing of the frame counts yet, so a full disk is no reason to give up if the log can be put back as it was.
         if is_full(&error) && self.current.file.truncate(self.current.end).is_ok() {
+            self.current.reserved = self.current.end;
             return Err(LogError::Full(file_path(&self.shared.dir, self.current.number)));
         }
         Err(self.poison("writing the log", &error))
@@ -254,6 +265,10 @@ impl Log {
 
     /// Syncs the current file and begins the next.
     fn roll(&mut self) -> Result<(), LogError> {
+        if self.current.reserved > self.current.end {
+            let outcome = self.current.file.truncate(self.current.end);
+            outcome.map_err(|error| self.poison("giving back room of the log", &error))?;
+        }
         self.sync()?;
         let number = self.current.number + 1;
         let path = file_path(&self.shared.dir, number);
@@ -289,7 +304,7 @@ pub(super) fn create(shared: &Shared, number: u64, first_lsn: Lsn, salt: u64) ->
     file.write_all_at(0, &FileHeader { number, first_lsn, salt }.encode())?;
     let entry = LogFile { number, first_lsn, last_lsn: Lsn(first_lsn.0 - 1), bytes: PAGE };
     shared.files().insert(number, entry);
-    Ok(Current { file, number, salt, end: PAGE })
+    Ok(Current { file, number, salt, end: PAGE, reserved: PAGE })
 }
 
 /// Padding between two places in a frame; less than a page.

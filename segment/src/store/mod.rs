@@ -201,18 +201,25 @@ impl EmbeddedStore {
     }
 
     /// The bytes of a block, checked, from memory or from the log. `Gone` says: look up again where the events are now.
-    pub async fn block(&self, at: BlockRef) -> Result<Bytes, ReadError> {
+    /// Reading begins with the call, not with the first poll.
+    pub fn block(&self, at: BlockRef) -> impl Future<Output = Result<Bytes, ReadError>> + Send + use<> {
         // An empty block shares its place with the one after it.
-        if let Some(data) = self.shared.cache.get(&at).filter(|data| data.len() == at.length as usize) {
-            return Ok(data);
-        }
+        let cached = self.shared.cache.get(&at).filter(|data| data.len() == at.length as usize);
         let shared = Arc::clone(&self.shared);
-        let read = self.shared.env.executor.run_for(move || shared.reader.read(&at)).await;
-        let data = read.unwrap_or_else(|lost| {
-            Err(ReadError::Io { file: self.shared.folder.clone(), position: at.position, message: lost.to_string() })
-        })?;
-        self.shared.cache.insert(&at, data.clone());
-        Ok(data)
+        // What is read from the disk is not kept: it would cost the readers at the tail their blocks.
+        let reading = || {
+            let shared = Arc::clone(&shared);
+            self.shared.env.executor.run_for(move || shared.reader.read(&at))
+        };
+        let found = cached.ok_or_else(reading);
+        async move {
+            match found {
+                Ok(data) => Ok(data),
+                Err(read) => read.await.unwrap_or_else(|lost| {
+                    Err(ReadError::Io { file: shared.folder.clone(), position: at.position, message: lost.to_string() })
+                }),
+            }
+        }
     }
 
     /// Watches the end of a segment.
