@@ -1,7 +1,5 @@
 //! Takes the Rust snippet out of README.md, for `examples/readme.rs`.
 
-#![expect(clippy::print_stdout, reason = "cargo reads it")]
-
 use std::{env, error::Error, fs, path::PathBuf};
 
 fn main() -> Result<(), Box<dyn Error>> {
