@@ -12,6 +12,7 @@ import time
 from failure import Failure
 
 ROWS, COLUMNS = 50, 160
+SHOWN_LINES = 20
 PROMPT = "Flink SQL>"
 # colours say nothing; other control sequences move the cursor, so what follows is another word
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -58,8 +59,10 @@ class SqlTerminal:
             self._look(0.5)
 
     def shown(self):
-        """The last lines of the screen."""
-        return "\n".join("        " + line for line in self.screen.splitlines()[-25:] if line.strip())
+        """The first error and what follows it, else the last lines of the screen."""
+        lines = [line for line in self.screen.splitlines() if line.strip()]
+        first_error = next((number for number, line in enumerate(lines) if "[ERROR]" in line), len(lines) - SHOWN_LINES)
+        return "\n".join("        " + line for line in lines[max(0, first_error) :][:SHOWN_LINES])
 
     def _look(self, seconds):
         """Reads what is printed within a time."""
