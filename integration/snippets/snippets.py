@@ -49,6 +49,7 @@ NOT_RUN = {
     ("README.md", "make demo-stop"): "belongs to demo-keep",
     ("README.md", "mvn -f java-shim -DskipTests package"): "builds the jar that is used here",
     ("README.md", "sql-client.sh -j <jar>"): "the SQL block is typed into it",
+    ("docs/flink.md", "make test-flink"): "a test of its own",
     ("docs/flink.md", "mvn -f java-shim -DskipTests package"): "builds the jar that is used here",
 }
 
@@ -59,6 +60,8 @@ class Session:
     def __init__(self, cache, console):
         self.cache = cache
         self.console = console
+        for port in PORTS:
+            _check_free(port)
         self.folder = cache.new_run()
         self.scratch = self.folder / "scratch"
         self.scratch.mkdir()
@@ -70,8 +73,6 @@ class Session:
         self.java = flink_distribution.check_java()
         maven = flink_distribution.check_maven()
         gateway.check_cargo()
-        for port in PORTS:
-            _check_free(port)
         with self.console.step("the gateway, Flink, the connector and DuckDB") as step:
             binary = os.environ.pop("SLUICE_BINARY", None) or gateway.build(self.cache, step)
             # the gateway takes every SLUICE_ variable for one of its own settings
