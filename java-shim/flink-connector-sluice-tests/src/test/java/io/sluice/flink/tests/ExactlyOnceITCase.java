@@ -155,6 +155,14 @@ class ExactlyOnceITCase {
     }
 
     @Test
+    void oneEventIsEnoughForACommit() throws Exception {
+        StreamExecutionEnvironment env = Cluster.environment(2, Duration.ofMinutes(10), 0);
+        numbers(env, 1, 100).map(number -> "line " + number).sinkTo(lineSink("one/out"));
+        Cluster.finish(env.executeAsync("one event"), TIMEOUT);
+        assertLines("one/out", 1);
+    }
+
+    @Test
     void aStreamingJobWithoutCheckpointsCommitsAtItsEnd() throws Exception {
         StreamExecutionEnvironment env = Cluster.environment(2, null, 0);
         numbers(env, 1_000, 100_000).map(number -> "line " + number).sinkTo(lineSink("unchecked/out"));

@@ -118,6 +118,8 @@ class SluiceSplitReaderTest {
         }
         assertThat(offsets.get("s/in#0")).containsExactly(2L, 3L, 4L, 5L, 6L, 7L, 8L);
         assertThat(offsets.get("s/in#1")).containsExactly(0L, 1L, 2L, 3L);
+        // and no more than that is asked for
+        assertThat(sender.subscribes).extracting(Subscribe::getEndOffset).containsExactlyInAnyOrder(9L, 4L);
     }
 
     @Test
