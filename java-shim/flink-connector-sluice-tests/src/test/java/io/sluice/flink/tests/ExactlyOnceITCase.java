@@ -255,4 +255,14 @@ class ExactlyOnceITCase {
                     .isEqualTo(LongStream.range(0, 4_000).filter(number -> number % 7 == first).boxed().collect(Collectors.toList()));
         }
     }
+
+    @Test
+    void aKeyHasOneSegmentWhoeverWritesIt() throws Exception {
+        StreamExecutionEnvironment env = Cluster.environment(2, Duration.ofMillis(200), 0);
+        numbers(env, 2_000, 4_000).map(number -> "line " + number).sinkTo(lineSink("keyed/out"));
+        Cluster.finish(env.executeAsync("keyed"), TIMEOUT);
+        assertLines("keyed/out", 2_000);
+        streams.linesOfSegments("keyed/out").forEach((segment, lines) -> assertThat(lines)
+                .allSatisfy(line -> assertThat(SegmentKeys.segmentOf(line.getBytes(), 2)).as(line).isEqualTo(segment)));
+    }
 }
