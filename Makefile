@@ -4,7 +4,7 @@ CACHE ?= $(or $(SLUICE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sluice)
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 MVN = mvn -q -B -f java-shim/pom.xml
 
-.PHONY: help check build test test-rust test-java test-demo demo demo-keep demo-stop bench clean
+.PHONY: help check build test test-rust test-java test-flink test-demo test-snippets demo demo-keep demo-stop bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -18,7 +18,7 @@ build: ## the gateway and the connector
 	cargo build --locked --workspace --tests --bins
 	$(MVN) -DskipTests package
 
-test: test-rust test-demo test-java ## all tests
+test: test-rust test-demo test-java test-snippets ## all tests
 
 test-rust: ## crates, and the gateway as a process that is killed
 	cargo build --locked --workspace --tests --bins
@@ -30,6 +30,17 @@ test-demo: ## the demo's judge
 test-java: ## the connector, with the real gateway and Flink in a MiniCluster
 	cargo build --locked --workspace --tests --bins
 	SLUICE_BINARY=$(CARGO_TARGET_DIR)/debug/sluice mvn -B -f java-shim/pom.xml verify
+
+test-snippets: ## what README.md and docs/flink.md tell to run, run as it is written
+	cargo build --locked --workspace --tests --bins
+	SLUICE_BINARY=$(CARGO_TARGET_DIR)/debug/sluice python3 integration/snippets/snippets.py
+
+test-flink: ## Flink's suites with the same class files on another Flink: make test-flink FLINK=1.20.3 (or 2.3.0)
+	cargo build --locked --workspace --tests --bins
+	$(MVN) -DskipTests package
+	SLUICE_BINARY=$(CARGO_TARGET_DIR)/debug/sluice mvn -B -f java-shim/pom.xml -pl flink-connector-sluice-tests -am test \
+		-Dflink.version=$(or $(FLINK),$(error say which Flink: make test-flink FLINK=1.20.3)) -Dmaven.main.skip=true \
+		-Dtest='Sluice*SuiteITCase' -Dsurefire.failIfNoSpecifiedTests=false
 
 demo: ## the main job end to end on a real Flink cluster (BREAK=drop|dup|swap damages its result)
 	python3 integration/demo/demo.py $(if $(BREAK),--break $(BREAK))

@@ -1,7 +1,7 @@
 //! A reader group: positions that live in the gateway, with checkpoints and lag.
 //!
 //! ```text
-//! cargo run -p sluice-client --example group
+//! cargo run --example group
 //! ```
 
 #![expect(clippy::print_stdout, reason = "an example talks to its reader")]

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! sluice serve &
-//! cargo run -p sluice-client --example produce
+//! cargo run --example produce
 //! ```
 
 #![expect(clippy::print_stdout, reason = "an example talks to its reader")]

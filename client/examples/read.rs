@@ -1,7 +1,7 @@
 //! Reads what the `produce` example wrote, to the present end.
 //!
 //! ```text
-//! cargo run -p sluice-client --example read
+//! cargo run --example read
 //! ```
 
 #![expect(clippy::print_stdout, reason = "an example talks to its reader")]

@@ -1,7 +1,7 @@
 //! The files and ranges that make up a stream at one commit, for batch engines.
 //!
 //! ```text
-//! cargo run -p sluice-client --example scan
+//! cargo run --example scan
 //! ```
 
 #![expect(clippy::print_stdout, reason = "an example talks to its reader")]

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! sluice serve &
-//! cargo run -p sluice-client --example transaction
+//! cargo run --example transaction
 //! ```
 
 #![expect(clippy::print_stdout, reason = "an example talks to its reader")]

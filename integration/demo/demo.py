@@ -17,7 +17,8 @@ import string
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "common")]
 
 import data  # noqa: E402
 import flink_distribution  # noqa: E402
@@ -27,11 +28,11 @@ import oracle  # noqa: E402
 import verdict  # noqa: E402
 from cache import Cache  # noqa: E402
 from console import Console  # noqa: E402
-from failure import DemoFailure  # noqa: E402
+from failure import Failure  # noqa: E402
 from flink import Cluster  # noqa: E402
 from processes import Processes, stop_listed, tail  # noqa: E402
 
-JOBS = Path(__file__).resolve().parent / "jobs"
+JOBS = HERE / "jobs"
 BREAKS = ("drop", "dup", "swap")
 SOURCE, RESULT = "nyc/flights", "nyc/flights_enriched"
 EVENTS_PER_SECOND = 6000
@@ -82,7 +83,7 @@ class Demo:
             self.truth = oracle.read_truth(original / "flights.csv", original / "airlines.csv")
             step.result = f"{len(self.truth.rows):,} flights of {len(self.truth.figures)} airlines"
         if len(self.truth.rows) != data.FLIGHTS:
-            raise DemoFailure(f"flights.csv has {len(self.truth.rows)} flights, expected {data.FLIGHTS}")
+            raise Failure(f"flights.csv has {len(self.truth.rows)} flights, expected {data.FLIGHTS}")
 
     def start(self):
         console = self.console
@@ -107,7 +108,7 @@ class Demo:
             loaded = self.gateway.committed_events(SOURCE)
             step.result = f"{loaded:,} events committed"
         if loaded != data.FLIGHTS:
-            raise DemoFailure(f"job 1 finished, but {loaded} of {data.FLIGHTS} events are committed to {SOURCE}")
+            raise Failure(f"job 1 finished, but {loaded} of {data.FLIGHTS} events are committed to {SOURCE}")
 
     def enrich_and_kill(self):
         console = self.console
@@ -259,7 +260,7 @@ def main(arguments):
         if not well:
             console.plain(f"logs and data of this run: {demo.run_folder}")
         return 0 if well else 1
-    except DemoFailure as failure:
+    except Failure as failure:
         explain(failure, demo, console)
         return 1
     except KeyboardInterrupt:

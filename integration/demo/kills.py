@@ -8,7 +8,7 @@ further checkpoints and committed further events.
 import time
 from dataclasses import dataclass
 
-from failure import DemoFailure
+from failure import Failure
 from flink import ENDED
 
 # (how much of the job's events is committed, who dies then)
@@ -99,7 +99,7 @@ class Killer:
         """The TaskManager with the lowest number that runs tasks of the job."""
         names = sorted(self.cluster.task_managers_of(self.job_id))
         if not names:
-            raise DemoFailure("Flink names no TaskManager that runs the job", self.cluster.log_files())
+            raise Failure("Flink names no TaskManager that runs the job", self.cluster.log_files())
         return names[0], self.cluster.task_managers[names[0]]
 
     def _wait_for_recovery(self, kill, step):
@@ -122,4 +122,4 @@ class Killer:
     def _fail(self, sentence):
         why = "; ".join(line.strip() for line in self.cluster.last_exception(self.job_id)[:2])
         logs = self.cluster.log_files()[:2] + ([self.gateway.process.log] if self.gateway else [])
-        raise DemoFailure(f"{sentence}. {why}".removesuffix(". "), logs)
+        raise Failure(f"{sentence}. {why}".removesuffix(". "), logs)

@@ -8,7 +8,9 @@ import json
 import sys
 from pathlib import Path
 
-import data
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "common"))
+
+import data  # noqa: E402
 
 COLUMNS = [name for name, _ in data.COLUMNS] + ["airline"]
 

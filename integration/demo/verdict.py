@@ -8,7 +8,7 @@ from pathlib import Path
 
 import oracle
 from commands import run
-from failure import DemoFailure
+from failure import Failure
 
 HERE = Path(__file__).resolve().parent
 
@@ -40,13 +40,13 @@ def read_report(folder, truth):
     """The figures that Flink's batch query wrote."""
     parts = sorted(Path(folder).glob("**/part-*"))
     if not parts:
-        raise DemoFailure(f"Flink's batch query left no result in {folder}")
+        raise Failure(f"Flink's batch query left no result in {folder}")
     figures = {}
     for part in parts:
         with open(part, newline="") as lines:
             for carrier, *values in csv.reader(lines):
                 if carrier in figures:
-                    raise DemoFailure(f"Flink's batch query answered twice for carrier {carrier}")
+                    raise Failure(f"Flink's batch query answered twice for carrier {carrier}")
                 figures[carrier] = oracle.Figures(*(int(value or 0) for value in values))
     return Reading("Flink batch", 0, oracle.differences(truth, figures), None, figures)
 

@@ -155,6 +155,14 @@ class ExactlyOnceITCase {
     }
 
     @Test
+    void oneEventIsEnoughForACommit() throws Exception {
+        StreamExecutionEnvironment env = Cluster.environment(2, Duration.ofMinutes(10), 0);
+        numbers(env, 1, 100).map(number -> "line " + number).sinkTo(lineSink("one/out"));
+        Cluster.finish(env.executeAsync("one event"), TIMEOUT);
+        assertLines("one/out", 1);
+    }
+
+    @Test
     void aStreamingJobWithoutCheckpointsCommitsAtItsEnd() throws Exception {
         StreamExecutionEnvironment env = Cluster.environment(2, null, 0);
         numbers(env, 1_000, 100_000).map(number -> "line " + number).sinkTo(lineSink("unchecked/out"));
@@ -246,5 +254,15 @@ class ExactlyOnceITCase {
                     .as("key %d", key)
                     .isEqualTo(LongStream.range(0, 4_000).filter(number -> number % 7 == first).boxed().collect(Collectors.toList()));
         }
+    }
+
+    @Test
+    void aKeyHasOneSegmentWhoeverWritesIt() throws Exception {
+        StreamExecutionEnvironment env = Cluster.environment(2, Duration.ofMillis(200), 0);
+        numbers(env, 2_000, 4_000).map(number -> "line " + number).sinkTo(lineSink("keyed/out"));
+        Cluster.finish(env.executeAsync("keyed"), TIMEOUT);
+        assertLines("keyed/out", 2_000);
+        streams.linesOfSegments("keyed/out").forEach((segment, lines) -> assertThat(lines)
+                .allSatisfy(line -> assertThat(SegmentKeys.segmentOf(line.getBytes(), 2)).as(line).isEqualTo(segment)));
     }
 }

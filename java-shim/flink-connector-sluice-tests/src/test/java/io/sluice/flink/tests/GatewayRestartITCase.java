@@ -12,6 +12,10 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
 import org.apache.flink.api.common.serialization.SimpleStringSchema;
+import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.api.connector.source.util.ratelimit.RateLimiterStrategy;
+import org.apache.flink.connector.base.DeliveryGuarantee;
+import org.apache.flink.connector.datagen.source.DataGeneratorSource;
 import org.apache.flink.core.execution.JobClient;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.flink.streaming.api.functions.sink.v2.DiscardingSink;
@@ -63,6 +67,37 @@ class GatewayRestartITCase {
             assertThat(cluster.restarts(job)).as("restarts of the job").isZero();
             List<String> expected = IntStream.range(0, 4).boxed().flatMap(segment -> lines(segment).stream()).collect(Collectors.toList());
             assertThat(streams.lines("restart/out")).containsExactlyInAnyOrderElementsOf(expected);
+        }
+    }
+
+    @Test
+    void anAtLeastOnceCheckpointWaitsForItsAppends() throws Exception {
+        try (GatewayProcess gateway = GatewayProcess.start();
+                TestStreams streams = new TestStreams(gateway);
+                Cluster cluster = Cluster.start(1, 1)) {
+            StreamExecutionEnvironment env = Cluster.environment(1, Duration.ofMillis(200), 0);
+            env.fromSource(
+                            new DataGeneratorSource<>(
+                                    number -> "line " + number, Long.MAX_VALUE, RateLimiterStrategy.perSecond(500), Types.STRING),
+                            WatermarkStrategy.noWatermarks(),
+                            "lines")
+                    .sinkTo(SluiceSink.<String>builder()
+                            .setEndpoint(gateway.endpoint())
+                            .setStream("frozen/out")
+                            .setDeliveryGuarantee(DeliveryGuarantee.AT_LEAST_ONCE)
+                            .setSerializer(new SimpleStringSchema())
+                            .build());
+            JobClient job = env.executeAsync("frozen gateway");
+            Cluster.await("appends", Duration.ofSeconds(30), () -> streams.count("frozen/out") > 0 && cluster.checkpoints(job) > 1);
+            gateway.freeze();
+            // One checkpoint may be on its way whose appends were answered before.
+            Thread.sleep(600);
+            long before = cluster.checkpoints(job);
+            Thread.sleep(2_000);
+            assertThat(cluster.checkpoints(job)).as("checkpoints while no append is answered").isEqualTo(before);
+            gateway.thaw();
+            Cluster.await("checkpoints again", Duration.ofSeconds(30), () -> cluster.checkpoints(job) > before);
+            Cluster.cancel(job);
         }
     }
 

@@ -15,11 +15,15 @@ final class SegmentKeys {
         return FOUND.computeIfAbsent(segments + "/" + segment, any -> search(segments, segment));
     }
 
+    /** Where events of a key belong. */
+    static int segmentOf(byte[] key, int segments) {
+        return (int) unsignedMultiplyHigh(RoutingKey.hashOfBytesKey(key), segments);
+    }
+
     private static byte[] search(int segments, int segment) {
         for (int i = 0; ; i++) {
             byte[] key = ("key-" + i).getBytes(StandardCharsets.UTF_8);
-            long hash = RoutingKey.hashOfBytesKey(key);
-            if (unsignedMultiplyHigh(hash, segments) == segment) {
+            if (segmentOf(key, segments) == segment) {
                 return key;
             }
         }

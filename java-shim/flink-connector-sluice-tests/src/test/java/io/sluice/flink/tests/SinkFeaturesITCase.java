@@ -13,6 +13,8 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.apache.flink.api.common.RuntimeExecutionMode;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
 import org.apache.flink.api.common.serialization.SerializationSchema;
 import org.apache.flink.api.common.serialization.SimpleStringSchema;
@@ -99,6 +101,33 @@ class SinkFeaturesITCase {
                         .build());
         Cluster.finish(env.executeAsync("at least once"), TIMEOUT);
         assertThat(new HashSet<>(streams.lines("atleast/out"))).containsExactlyInAnyOrderElementsOf(expected(4_000));
+    }
+
+    @Test
+    void oneSinkObjectMayStandTwiceInAJob() throws Exception {
+        StreamExecutionEnvironment env = Cluster.environment(2, Duration.ofMillis(300), 0);
+        SluiceSink<String> sink =
+                lines().setStream("shared/out").setDeliveryGuarantee(DeliveryGuarantee.AT_LEAST_ONCE).build();
+        for (String side : List.of("left ", "right ")) {
+            numbers(env, 2_000, 2_000).map(number -> side + number).returns(Types.STRING).sinkTo(sink);
+        }
+        Cluster.finish(env.executeAsync("shared"), TIMEOUT);
+        assertThat(streams.lines("shared/out"))
+                .containsExactlyInAnyOrderElementsOf(Stream.of("left ", "right ")
+                        .flatMap(side -> IntStream.range(0, 2_000).mapToObj(number -> side + number))
+                        .collect(Collectors.toList()));
+    }
+
+    @Test
+    void oneSinkObjectMayBeUsedByOneJobAfterTheOther() throws Exception {
+        SluiceSink<String> sink = lines().setStream("inturn/out").setSinkId("inturn").build();
+        for (String job : List.of("first ", "second ")) {
+            StreamExecutionEnvironment env = Cluster.environment(2, null, 0);
+            env.setRuntimeMode(RuntimeExecutionMode.BATCH);
+            numbers(env, 100, 100_000).map(number -> job + number).returns(Types.STRING).sinkTo(sink);
+            Cluster.finish(env.executeAsync(job), TIMEOUT);
+        }
+        assertThat(streams.lines("inturn/out")).hasSize(200).doesNotHaveDuplicates();
     }
 
     @Test

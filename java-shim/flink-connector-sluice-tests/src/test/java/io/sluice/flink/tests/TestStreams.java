@@ -32,6 +32,8 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
@@ -123,10 +125,18 @@ final class TestStreams implements AutoCloseable {
     /** The committed payloads of a bytes stream, segment by segment. */
     List<String> lines(String stream) {
         List<String> lines = new ArrayList<>();
-        forEachBlock(stream, events -> {
+        linesOfSegments(stream).values().forEach(lines::addAll);
+        return lines;
+    }
+
+    /** The committed payloads of a bytes stream by segment; one that is empty is left out. */
+    Map<Integer, List<String>> linesOfSegments(String stream) {
+        Map<Integer, List<String>> lines = new TreeMap<>();
+        forEachBlock(stream, (segment, events) -> {
             BytesBlockReader.Rows rows = new BytesBlockReader().open(events.getBlock());
+            List<String> ofSegment = lines.computeIfAbsent(segment, first -> new ArrayList<>());
             for (int i = 0; i < rows.size(); i++) {
-                lines.add(new String(rows.value(i), StandardCharsets.UTF_8));
+                ofSegment.add(new String(rows.value(i), StandardCharsets.UTF_8));
             }
         });
         return lines;
@@ -136,7 +146,7 @@ final class TestStreams implements AutoCloseable {
     List<RowData> rows(String stream) {
         RowType rowType = SchemaMapping.fromProto(describe(stream).getSchema());
         List<RowData> all = new ArrayList<>();
-        forEachBlock(stream, events -> {
+        forEachBlock(stream, (segment, events) -> {
             BlockReader.Rows rows = new BlockReader(rowType, null).open(events.getBlock());
             for (int i = 0; i < rows.size(); i++) {
                 all.add(rows.row(i));
@@ -146,7 +156,7 @@ final class TestStreams implements AutoCloseable {
     }
 
     private interface BlockUser {
-        void use(Events events) throws IOException;
+        void use(int segment, Events events) throws IOException;
     }
 
     private void forEachBlock(String stream, BlockUser user) {
@@ -157,7 +167,7 @@ final class TestStreams implements AutoCloseable {
             }
             CompletableFuture<Void> done = new CompletableFuture<>();
             AtomicLong next = new AtomicLong(segment.getHead());
-            Collecting listener = new Collecting(user, next, segment.getNextOffset(), done);
+            Collecting listener = new Collecting(user, segment.getSegment(), next, segment.getNextOffset(), done);
             ReadStream call = client.read(listener, Integer.MAX_VALUE);
             listener.call = call;
             call.subscribe(Subscribe.newBuilder()
@@ -181,13 +191,15 @@ final class TestStreams implements AutoCloseable {
     /** Takes blocks of one subscription and checks that offsets are dense. */
     private static final class Collecting implements ReadStream.Listener {
         private final BlockUser user;
+        private final int segment;
         private final AtomicLong next;
         private final long end;
         private final CompletableFuture<Void> done;
         private volatile ReadStream call;
 
-        Collecting(BlockUser user, AtomicLong next, long end, CompletableFuture<Void> done) {
+        Collecting(BlockUser user, int segment, AtomicLong next, long end, CompletableFuture<Void> done) {
             this.user = user;
+            this.segment = segment;
             this.next = next;
             this.end = end;
             this.done = done;
@@ -199,7 +211,7 @@ final class TestStreams implements AutoCloseable {
                 if (events.getBaseOffset() != next.get()) {
                     throw new IOException("block at " + events.getBaseOffset() + " where " + next + " was due");
                 }
-                user.use(events);
+                user.use(segment, events);
                 if (next.addAndGet(events.getBlock().getRows()) >= end) {
                     done.complete(null);
                 }

@@ -1,9 +1,8 @@
 package io.sluice.flink.sink;
 
-import io.sluice.flink.client.Rpc;
 import io.sluice.flink.client.SluiceClient;
 import io.sluice.flink.client.SluiceException;
-import io.sluice.proto.gateway.v1.CreateScopeRequest;
+import io.sluice.flink.client.Streams;
 import org.apache.flink.annotation.Internal;
 
 /** Scopes of sinks and streams. */
@@ -16,9 +15,7 @@ public final class Scopes {
     public static void ensure(SluiceClient client, SinkSettings settings, String scope)
             throws SluiceException, InterruptedException {
         if (settings.autoCreate) {
-            CreateScopeRequest request =
-                    CreateScopeRequest.newBuilder().setRequest(client.nextRequestId()).setScope(scope).build();
-            client.call(Rpc.CREATE_SCOPE, request, settings.timeout);
+            Streams.createScope(client, scope, settings.timeout);
         }
     }
 }

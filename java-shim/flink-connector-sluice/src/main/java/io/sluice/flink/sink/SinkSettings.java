@@ -2,8 +2,10 @@ package io.sluice.flink.sink;
 
 import io.sluice.proto.gateway.v1.SinkName;
 import org.apache.flink.annotation.Internal;
+import org.apache.flink.api.common.JobInfo;
 
 import java.io.Serializable;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -21,8 +23,8 @@ public final class SinkSettings implements Serializable {
     public final String sinkScope;
     /** Name of the sink; null without a sink id. */
     public final String sinkName;
-    /** Fixed when the job graph is built: the same over all restarts of one submission. */
-    public final UUID runNonce = UUID.randomUUID();
+    /** Fixed when the sink is built, before any job is made of it. */
+    private final UUID built = UUID.randomUUID();
     /** How long the gateway is waited for. */
     public final Duration timeout;
     public final boolean acceptDuplicates;
@@ -55,6 +57,23 @@ public final class SinkSettings implements Serializable {
         this.segments = segments;
         this.routingKeyFields = routingKeyFields;
         this.labels = labels;
+    }
+
+    /**
+     * The run of the sink: one job of one submission. The same over all restarts of the job, and another for every job: a
+     * program may hand one sink object to several.
+     */
+    public UUID run(JobInfo job) {
+        return derived(built + "/" + job.getJobId());
+    }
+
+    /** As {@link #run}, for one operator of the job: a job may hold one sink object more than once. */
+    public UUID run(JobInfo job, String operatorId) {
+        return derived(built + "/" + job.getJobId() + "/" + operatorId);
+    }
+
+    private static UUID derived(String text) {
+        return UUID.nameUUIDFromBytes(text.getBytes(StandardCharsets.UTF_8));
     }
 
     /** The sink's name on the wire. */

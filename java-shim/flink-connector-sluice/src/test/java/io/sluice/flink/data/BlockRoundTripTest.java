@@ -30,6 +30,7 @@ class BlockRoundTripTest {
         for (int seed = 0; seed < 400; seed++) {
             RandomRows random = new RandomRows(seed);
             RowType type = random.rowType(3);
+            assertThat(SchemaMapping.fromProto(SchemaMapping.toProto(type))).as("seed %s", seed).isEqualTo(type.copy(false));
             BlockBuilder builder = new BlockBuilder(type, 7);
             BlockReader reader = new BlockReader(type, null);
             for (int round = 0; round < 2; round++) {

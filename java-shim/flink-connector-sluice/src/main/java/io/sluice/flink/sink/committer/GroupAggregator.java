@@ -68,7 +68,7 @@ public final class GroupAggregator extends AbstractStreamOperator<CommittableMes
     /** Opens the gateway; serializable, because the operator travels with the job graph. */
     @VisibleForTesting
     interface GatewayFactory extends java.io.Serializable {
-        Gateway open();
+        Gateway open(UUID run);
     }
 
     /** What an attach gave. */
@@ -103,7 +103,7 @@ public final class GroupAggregator extends AbstractStreamOperator<CommittableMes
      * @param commitsOnlyAtEnd whether the job commits once, at its end
      */
     public GroupAggregator(SinkSettings settings, int parallelism, boolean commitsOnlyAtEnd) {
-        this(settings, parallelism, () -> open(settings, commitsOnlyAtEnd));
+        this(settings, parallelism, run -> open(settings, run, commitsOnlyAtEnd));
     }
 
     @VisibleForTesting
@@ -113,12 +113,12 @@ public final class GroupAggregator extends AbstractStreamOperator<CommittableMes
         this.gateways = gateways;
     }
 
-    private static Gateway open(SinkSettings settings, boolean commitsOnlyAtEnd) {
+    private static Gateway open(SinkSettings settings, UUID run, boolean commitsOnlyAtEnd) {
         SluiceClient client = SluiceClient.acquire(settings.endpoint);
         return new Gateway() {
             @Override
             public Attached attach(Chain restored, int parallelism) throws Exception {
-                return SinkAttachment.attach(client, settings, restored, parallelism, commitsOnlyAtEnd);
+                return SinkAttachment.attach(client, settings, run, restored, parallelism, commitsOnlyAtEnd);
             }
 
             @Override
@@ -149,7 +149,7 @@ public final class GroupAggregator extends AbstractStreamOperator<CommittableMes
                 restored = SimpleVersionedSerialization.readVersionAndDeSerialize(serializer, bytes);
             }
         }
-        gateway = gateways.open();
+        gateway = gateways.open(settings.run(getRuntimeContext().getJobInfo()));
         attached = gateway.attach(restored, writerSubtasks());
         chain = attached == null ? null : attached.chain;
     }
@@ -198,7 +198,13 @@ public final class GroupAggregator extends AbstractStreamOperator<CommittableMes
             return;
         }
         if (attached == null) {
-            LOG.warn("{} transactions are not committed: this run of the job has committed already", receipts.size());
+            // They stay prepared: only a later commit of their slot or an operator ends a prepared transaction.
+            LOG.warn(
+                    "sink {}/{}: {} transactions hold what this restart of a batch job wrote again, and are not committed because"
+                            + " the job has committed already; the next run of the sink supersedes them",
+                    settings.sinkScope,
+                    settings.sinkName,
+                    receipts.size());
             receipts.clear();
             return;
         }

@@ -20,6 +20,7 @@ import org.slf4j.LoggerFactory;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.UUID;
 
 /** How the aggregator takes a sink over after a (re)start. */
 final class SinkAttachment {
@@ -32,18 +33,19 @@ final class SinkAttachment {
      * Attaches. Reads the sink first, so that a dead attempt's late attach revives nothing; if somebody attached in
      * between, reads again.
      *
+     * @param run see {@link SinkSettings#run}
      * @param restored the chain of a checkpoint or savepoint; null: the job starts without state
      * @return null if this very run has committed already and nothing is left to do
      */
     static GroupAggregator.Attached attach(
-            SluiceClient client, SinkSettings settings, Chain restored, int parallelism, boolean commitsOnlyAtEnd)
+            SluiceClient client, SinkSettings settings, UUID run, Chain restored, int parallelism, boolean commitsOnlyAtEnd)
             throws IOException, InterruptedException {
         Scopes.ensure(client, settings, settings.sinkScope);
         long deadline = System.nanoTime() + settings.timeout.toNanos();
         while (true) {
             GetSinkRequest get = GetSinkRequest.newBuilder().setSink(settings.sink()).build();
             long seen = client.call(Rpc.GET_SINK, get, settings.timeout).getSink().getIncarnation();
-            AttachSinkRequest request = request(client, settings, restored, parallelism, commitsOnlyAtEnd, seen);
+            AttachSinkRequest request = request(client, settings, run, restored, parallelism, commitsOnlyAtEnd, seen);
             try {
                 return attached(settings, client.call(Rpc.ATTACH_SINK, request, settings.timeout));
             } catch (SluiceException e) {
@@ -68,6 +70,7 @@ final class SinkAttachment {
     private static AttachSinkRequest request(
             SluiceClient client,
             SinkSettings settings,
+            UUID run,
             Chain restored,
             int parallelism,
             boolean commitsOnlyAtEnd,
@@ -76,7 +79,7 @@ final class SinkAttachment {
                 AttachSinkRequest.newBuilder()
                         .setRequest(client.nextRequestId())
                         .setSink(settings.sink())
-                        .setRunNonce(Ids.bytes(settings.runNonce))
+                        .setRunNonce(Ids.bytes(run))
                         .setParallelism(parallelism)
                         .setIncarnationRead(incarnationRead)
                         .setMode(commitsOnlyAtEnd ? JobMode.BATCH : JobMode.STREAMING)

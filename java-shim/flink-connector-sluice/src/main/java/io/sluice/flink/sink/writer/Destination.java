@@ -4,14 +4,11 @@ import io.sluice.flink.client.Names;
 import io.sluice.flink.client.Rpc;
 import io.sluice.flink.client.SluiceClient;
 import io.sluice.flink.client.SluiceException;
+import io.sluice.flink.client.Streams;
 import io.sluice.flink.data.SchemaMapping;
 import io.sluice.flink.data.SegmentChooser;
-import io.sluice.flink.sink.Scopes;
 import io.sluice.flink.sink.SinkSettings;
-import io.sluice.proto.gateway.v1.CreateStreamRequest;
-import io.sluice.proto.gateway.v1.ErrorReason;
 import io.sluice.proto.gateway.v1.GetSchemaRequest;
-import io.sluice.proto.gateway.v1.GetStreamRequest;
 import io.sluice.proto.gateway.v1.Schema;
 import io.sluice.proto.gateway.v1.StreamConfig;
 import io.sluice.proto.gateway.v1.StreamInfo;
@@ -47,24 +44,14 @@ final class Destination {
      */
     static Destination resolve(SluiceClient client, SinkSettings settings, StreamName name, ElementFormat<?> format)
             throws IOException, InterruptedException {
-        StreamInfo info = getOrCreate(client, settings, name, format);
+        Streams.Template template = settings.autoCreate ? () -> config(client, settings, format) : null;
+        StreamInfo info = Streams.getOrCreate(client, name, template, settings.timeout);
         check(info, settings, format.rowType());
         return new Destination(info);
     }
 
-    private static StreamInfo getOrCreate(
-            SluiceClient client, SinkSettings settings, StreamName name, ElementFormat<?> format)
+    private static StreamConfig config(SluiceClient client, SinkSettings settings, ElementFormat<?> format)
             throws SluiceException, InterruptedException {
-        GetStreamRequest get = GetStreamRequest.newBuilder().setStream(name).build();
-        try {
-            return client.call(Rpc.GET_STREAM, get, settings.timeout).getStream();
-        } catch (SluiceException e) {
-            boolean missing = e.reason() == ErrorReason.UNKNOWN_STREAM || e.reason() == ErrorReason.UNKNOWN_SCOPE;
-            if (!missing || !settings.autoCreate) {
-                throw e;
-            }
-        }
-        Scopes.ensure(client, settings, name.getScope());
         StreamConfig.Builder config = StreamConfig.newBuilder().setSegments(settings.segments);
         if (format.rowType() != null) {
             config.setSchema(SchemaMapping.toProto(format.rowType()));
@@ -75,14 +62,7 @@ final class Destination {
         if (settings.routingKeyFields != null) {
             config.addAllRoutingKey(settings.routingKeyFields);
         }
-        config.putAllLabels(settings.labels);
-        CreateStreamRequest create =
-                CreateStreamRequest.newBuilder()
-                        .setRequest(client.nextRequestId())
-                        .setStream(name)
-                        .setConfig(config)
-                        .build();
-        return client.call(Rpc.CREATE_STREAM, create, settings.timeout).getStream();
+        return config.putAllLabels(settings.labels).build();
     }
 
     private static Schema bytesSchema(SluiceClient client, SinkSettings settings)

@@ -19,7 +19,11 @@ import java.util.Map;
 @Internal
 public final class PlainWriter<T> extends BlockWriter<T> {
 
+    /** Flink's name of an operator in its metrics; it stays the same over restarts of a job. */
+    private static final String OPERATOR_ID = "<operator_id>";
+
     private final boolean waitAtCheckpoints;
+    private final String writer;
     private final Map<Long, EventStream> streams = new HashMap<>();
 
     private PlainWriter(
@@ -32,6 +36,9 @@ public final class PlainWriter<T> extends BlockWriter<T> {
             throws IOException {
         super(client, settings, format, router, context);
         this.waitAtCheckpoints = waitAtCheckpoints;
+        String operatorId = context.metricGroup().getAllVariables().getOrDefault(OPERATOR_ID, "");
+        // One name per job, operator and subtask: a restart takes it over and so fences what an earlier attempt left under way.
+        this.writer = "flink-" + settings.run(context.getJobInfo(), operatorId) + "-" + subtask;
     }
 
     /**
@@ -63,8 +70,6 @@ public final class PlainWriter<T> extends BlockWriter<T> {
     void append(Destination destination, int segment, BlockData block) throws IOException, InterruptedException {
         EventStream stream = streams.get(destination.streamId);
         if (stream == null) {
-            // One name per run and subtask: a restart takes it over and so fences what an earlier attempt left under way.
-            String writer = "flink-" + settings.runNonce + "-" + subtask;
             stream = new EventStream(client, destination.name, writer, settings.timeout);
             streams.put(destination.streamId, stream);
         }

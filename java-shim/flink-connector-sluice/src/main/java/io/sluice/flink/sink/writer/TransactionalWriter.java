@@ -45,7 +45,7 @@ public final class TransactionalWriter<T> extends BlockWriter<T> implements Comm
                         .setSink(settings.sink())
                         .setSubtask(subtask)
                         .setParallelism(context.getTaskInfo().getNumberOfParallelSubtasks())
-                        .setRunNonce(Ids.bytes(settings.runNonce))
+                        .setRunNonce(Ids.bytes(settings.run(context.getJobInfo())))
                         .build();
         long epoch = client.call(Rpc.OPEN_WRITER, open, settings.timeout).getWriterEpoch();
         this.transactions = new TransactionStream(client, settings.sink(), subtask, epoch, settings.timeout);

@@ -5,6 +5,7 @@ import io.sluice.flink.client.Names;
 import io.sluice.flink.client.Rpc;
 import io.sluice.flink.client.SluiceClient;
 import io.sluice.flink.client.SluiceException;
+import io.sluice.flink.client.Streams;
 import io.sluice.flink.data.SchemaMapping;
 import io.sluice.flink.source.GroupNames;
 import io.sluice.flink.source.NonRecoverableSourceException;
@@ -13,12 +14,9 @@ import io.sluice.flink.source.StartingPositions;
 import io.sluice.flink.source.StoppingPositions;
 import io.sluice.flink.source.split.SluiceSplit;
 import io.sluice.proto.gateway.v1.CreateGroupRequest;
-import io.sluice.proto.gateway.v1.CreateScopeRequest;
-import io.sluice.proto.gateway.v1.CreateStreamRequest;
 import io.sluice.proto.gateway.v1.ErrorReason;
 import io.sluice.proto.gateway.v1.GetGroupRequest;
 import io.sluice.proto.gateway.v1.GetPositionsRequest;
-import io.sluice.proto.gateway.v1.GetStreamRequest;
 import io.sluice.proto.gateway.v1.GroupInfo;
 import io.sluice.proto.gateway.v1.Positions;
 import io.sluice.proto.gateway.v1.SegmentInfo;
@@ -81,43 +79,25 @@ final class SegmentDiscovery {
     }
 
     private StreamInfo describeOrCreate(StreamName name) throws IOException, InterruptedException {
+        SourceSettings.NewStream template = settings.newStream();
         try {
-            return describe(name);
+            return Streams.getOrCreate(client, name, template == null ? null : () -> config(name, template), settings.reconnectTimeout());
         } catch (SluiceException e) {
-            boolean missing = e.reason() == ErrorReason.UNKNOWN_STREAM || e.reason() == ErrorReason.UNKNOWN_SCOPE;
-            if (!missing) {
-                throw e;
-            }
-            if (settings.newStream() == null) {
+            if (template == null && Streams.isMissing(e)) {
                 throw new NonRecoverableSourceException("stream " + Names.format(name) + " does not exist at the gateway "
                         + client.endpoint() + ": create it first, for example with `sluice stream create " + Names.format(name) + "`", e);
             }
+            throw e;
         }
-        create(name, settings.newStream());
-        return describe(name);
     }
 
-    private StreamInfo describe(StreamName name) throws IOException, InterruptedException {
-        return call(Rpc.GET_STREAM, GetStreamRequest.newBuilder().setStream(name).build()).getStream();
-    }
-
-    private void create(StreamName name, SourceSettings.NewStream template) throws IOException, InterruptedException {
+    private static StreamConfig config(StreamName name, SourceSettings.NewStream template) {
         LOG.info("Creating stream {} with {} segments", Names.format(name), template.segments());
-        call(Rpc.CREATE_SCOPE, CreateScopeRequest.newBuilder().setRequest(client.nextRequestId()).setScope(name.getScope()).build());
-        StreamConfig config = StreamConfig.newBuilder()
+        return StreamConfig.newBuilder()
                 .setSegments(template.segments())
                 .setSchema(SchemaMapping.toProto(template.rowType()))
                 .addAllRoutingKey(template.routingKey())
                 .build();
-        try {
-            call(Rpc.CREATE_STREAM,
-                    CreateStreamRequest.newBuilder().setRequest(client.nextRequestId()).setStream(name).setConfig(config).build());
-        } catch (SluiceException e) {
-            // Somebody else made it meanwhile, with settings of their own: the check of its schema follows.
-            if (e.reason() != ErrorReason.ALREADY_EXISTS && e.reason() != ErrorReason.SCHEMA_MISMATCH) {
-                throw e;
-            }
-        }
     }
 
     private Map<String, Map<Integer, Long>> starts(List<String> streams, Map<String, StreamInfo> infos)

@@ -13,14 +13,8 @@ import io.sluice.proto.gateway.v1.Subscribe;
 import io.sluice.proto.gateway.v1.Tail;
 import java.io.IOException;
 import java.time.Duration;
-import java.util.ArrayDeque;
-import java.util.ArrayList;
 import java.util.Collection;
-import java.util.HashMap;
-import java.util.HashSet;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
@@ -29,12 +23,12 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The subscriptions of one reader over one Read call, kept up over gateway restarts: a broken call is opened again, with backoff, from
- * the offsets that have arrived, until a deadline.
+ * The {@link Subscriptions} of one reader over one Read call, kept up over gateway restarts: a broken call is opened again, with
+ * backoff, from the offsets that have arrived, until a deadline.
  *
  * <p>Memory is bounded by a {@link ReadBudget}: whatever the number of segments, about twice the budget is held at most.
  *
- * <p>Thread safe; {@link Subscription} fields are guarded by the lock in here.
+ * <p>Thread safe; what stands in {@link Subscriptions} and {@link Subscription} is guarded by the lock in here.
  */
 final class ReadSession<T> {
     private static final Logger LOG = LoggerFactory.getLogger(ReadSession.class);
@@ -42,22 +36,14 @@ final class ReadSession<T> {
     private final SluiceClient client;
     private final ReadBudget budget;
     private final Duration reconnectTimeout;
-    private final PendingEvents pending;
     private final Reconnection reconnection;
 
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition changed = lock.newCondition();
-    /** By split id. */
-    private final Map<String, Subscription<T>> subscriptions = new LinkedHashMap<>();
-    /** By number on the present call. */
-    private final Map<Integer, Subscription<T>> byId = new HashMap<>();
-    /** Whose turn it is to hand over a block. */
-    private final ArrayDeque<Subscription<T>> turns = new ArrayDeque<>();
+    private final Subscriptions<T> subscriptions;
 
     @Nullable private ReadStream call;
     @Nullable private CallListener listener;
-    private int nextId;
-
     @Nullable private Throwable failure;
     private boolean wokenUp;
     private boolean closed;
@@ -66,7 +52,7 @@ final class ReadSession<T> {
         this.client = client;
         this.budget = new ReadBudget(budgetBytes);
         this.reconnectTimeout = reconnectTimeout;
-        this.pending = pending;
+        this.subscriptions = new Subscriptions<>(budget, pending);
         this.reconnection = new Reconnection(reconnectTimeout);
     }
 
@@ -74,26 +60,19 @@ final class ReadSession<T> {
 
     /** Takes splits; each is read once {@link #setColumns} told its columns. */
     void add(Collection<SluiceSplit> splits) {
-        locked(() -> {
-            for (SluiceSplit split : splits) {
-                Subscription<T> subscription = new Subscription<>(split, pending.of(split));
-                subscription.complete = split.isFinished();
-                subscriptions.put(split.splitId(), subscription);
-                turns.add(subscription);
-            }
-        });
+        locked(() -> splits.forEach(subscriptions::add));
     }
 
     /** Forgets splits; what arrived of them is dropped. */
     void remove(Collection<SluiceSplit> splits) {
         locked(() -> {
             for (SluiceSplit split : splits) {
-                Subscription<T> subscription = subscriptions.get(split.splitId());
+                Subscription<T> subscription = subscriptions.of(split);
                 if (subscription != null) {
                     if (subscription.id >= 0 && call != null) {
                         call.unsubscribe(subscription.id);
                     }
-                    drop(subscription);
+                    subscriptions.remove(subscription);
                 }
             }
             askForMore();
@@ -104,13 +83,7 @@ final class ReadSession<T> {
     List<SluiceSplit> withoutColumns() {
         lock.lock();
         try {
-            List<SluiceSplit> waiting = new ArrayList<>();
-            for (Subscription<T> subscription : subscriptions.values()) {
-                if (subscription.columns == null) {
-                    waiting.add(subscription.split());
-                }
-            }
-            return waiting;
+            return subscriptions.withoutColumns();
         } finally {
             lock.unlock();
         }
@@ -119,7 +92,7 @@ final class ReadSession<T> {
     /** Which columns to ask for of a split; empty: all. */
     void setColumns(SluiceSplit split, int[] columns) {
         locked(() -> {
-            Subscription<T> subscription = subscriptions.get(split.splitId());
+            Subscription<T> subscription = subscriptions.of(split);
             if (subscription != null) {
                 subscription.columns = columns;
             }
@@ -152,7 +125,7 @@ final class ReadSession<T> {
                 throwFailure();
                 long now = System.nanoTime();
                 long wait = Math.min(connect(now), maxNanos == Long.MAX_VALUE ? maxNanos : maxNanos - (now - start));
-                if (failure == null && (wait <= 0 || hasWork(rowsWanted))) {
+                if (failure == null && (wait <= 0 || subscriptions.hasWork(rowsWanted))) {
                     return true;
                 }
                 if (failure == null) {
@@ -164,31 +137,12 @@ final class ReadSession<T> {
         }
     }
 
-    private boolean hasWork(boolean rowsWanted) {
-        for (Subscription<T> subscription : subscriptions.values()) {
-            if (subscription.isDrained() || (rowsWanted && subscription.hasRows())) {
-                return true;
-            }
-        }
-        return false;
-    }
-
     /** The next subscription with rows, in turn, its {@code head} set; null: none has. */
     @Nullable
     Subscription<T> nextWithRows() {
         lock.lock();
         try {
-            for (int i = turns.size(); i > 0; i--) {
-                Subscription<T> subscription = turns.poll();
-                turns.add(subscription);
-                if (subscription.hasRows()) {
-                    if (subscription.head == null) {
-                        subscription.head = subscription.arrived.poll();
-                    }
-                    return subscription;
-                }
-            }
-            return null;
+            return subscriptions.nextWithRows();
         } finally {
             lock.unlock();
         }
@@ -196,45 +150,16 @@ final class ReadSession<T> {
 
     /** Rows of a head block are on their way to the task. */
     void handedOver(BlockSlice<T> slice) {
-        locked(() -> {
-            Subscription<T> subscription = slice.subscription();
-            subscription.nextHandover = slice.baseOffset() + slice.to();
-            if (slice.isLastOfBlock()) {
-                subscription.head = null;
-                subscription.openHead = null;
-            }
-        });
+        locked(() -> subscriptions.handedOver(slice));
     }
 
     /** Takes out the splits of which everything is handed over; answers their ids. */
     Set<String> removeDrained() {
         lock.lock();
         try {
-            Set<String> finished = new HashSet<>();
-            for (Subscription<T> subscription : new ArrayList<>(subscriptions.values())) {
-                if (subscription.isDrained()) {
-                    finished.add(subscription.splitId());
-                    drop(subscription);
-                }
-            }
-            return finished;
+            return subscriptions.removeDrained();
         } finally {
             lock.unlock();
-        }
-    }
-
-    private void drop(Subscription<T> subscription) {
-        subscriptions.remove(subscription.splitId());
-        turns.remove(subscription);
-        byId.remove(subscription.id);
-        subscription.id = -1;
-        for (Events events : subscription.arrived) {
-            free(subscription, events);
-        }
-        subscription.arrived.clear();
-        if (subscription.head != null) {
-            free(subscription, subscription.head);
-            subscription.head = null;
         }
     }
 
@@ -248,16 +173,11 @@ final class ReadSession<T> {
     }
 
     private void setPaused(SluiceSplit split, boolean paused) {
-        Subscription<T> subscription = subscriptions.get(split.splitId());
+        Subscription<T> subscription = subscriptions.of(split);
         if (subscription == null || subscription.paused == paused) {
             return;
         }
-        subscription.paused = paused;
-        if (paused) {
-            budget.free(subscription.held);
-        } else {
-            budget.hold(subscription.held);
-        }
+        subscriptions.setPaused(subscription, paused);
         if (subscription.id >= 0 && call != null) {
             if (paused) {
                 call.pause(subscription.id);
@@ -270,7 +190,7 @@ final class ReadSession<T> {
     /** Opens the call and subscriptions as far as they are missing; answers how long until the next try, in nanoseconds. */
     private long connect(long now) {
         if (call == null) {
-            if (subscriptions.isEmpty()) {
+            if (subscriptions.count() == 0) {
                 return Long.MAX_VALUE;
             }
             long delay = reconnection.delay(now);
@@ -282,7 +202,7 @@ final class ReadSession<T> {
             call = client.read(listener, ReadBudget.MESSAGES_AHEAD);
         }
         long wait = Long.MAX_VALUE;
-        for (Subscription<T> subscription : subscriptions.values()) {
+        for (Subscription<T> subscription : subscriptions.all()) {
             if (subscription.columns == null) {
                 wait = Math.min(wait, reconnection.delay(now));
             } else if (subscription.id < 0 && !subscription.complete && !subscription.paused) {
@@ -299,9 +219,8 @@ final class ReadSession<T> {
 
     private void subscribe(Subscription<T> subscription) {
         SluiceSplit split = subscription.split();
-        subscription.id = nextId++;
-        subscription.window = budget.windowBytes(subscriptions.size());
-        byId.put(subscription.id, subscription);
+        subscriptions.number(subscription);
+        subscription.window = budget.windowBytes(subscriptions.count());
         Subscribe.Builder subscribe = Subscribe.newBuilder()
                 .setSubscription(subscription.id)
                 .setStreamId(split.streamId())
@@ -335,18 +254,10 @@ final class ReadSession<T> {
     void release(BlockSlice<T> slice) {
         locked(() -> {
             Subscription<T> subscription = slice.subscription();
-            free(subscription, slice.events());
+            subscriptions.free(subscription, slice.events());
             returnCredit(subscription, slice.events());
             askForMore();
         });
-    }
-
-    private void free(Subscription<T> subscription, Events events) {
-        long cost = Subscription.cost(events);
-        subscription.held -= cost;
-        if (!subscription.paused) {
-            budget.free(cost);
-        }
     }
 
     private void returnCredit(Subscription<T> subscription, Events events) {
@@ -354,7 +265,7 @@ final class ReadSession<T> {
             return;
         }
         subscription.window -= events.getBlock().getData().size();
-        long target = budget.windowBytes(subscriptions.size());
+        long target = budget.windowBytes(subscriptions.count());
         long more = target - subscription.window;
         // A quarter at once: small blocks don't cost a message each, and what is left still lets a block through.
         if (more * 4 >= target) {
@@ -398,7 +309,7 @@ final class ReadSession<T> {
         @Override
         public void onEvents(Events events) {
             onMessage(() -> {
-                Subscription<T> subscription = byId.get(events.getSubscription());
+                Subscription<T> subscription = subscriptions.numbered(events.getSubscription());
                 if (subscription != null && !subscription.complete) {
                     arrived(subscription, events);
                 }
@@ -408,7 +319,7 @@ final class ReadSession<T> {
         @Override
         public void onTail(Tail tail) {
             onMessage(() -> {
-                Subscription<T> subscription = byId.get(tail.getSubscription());
+                Subscription<T> subscription = subscriptions.numbered(tail.getSubscription());
                 if (subscription != null) {
                     subscription.progress.reaches(tail.getNextOffset());
                 }
@@ -418,7 +329,7 @@ final class ReadSession<T> {
         @Override
         public void onEnd(End end) {
             onMessage(() -> {
-                Subscription<T> subscription = byId.remove(end.getSubscription());
+                Subscription<T> subscription = subscriptions.ended(end.getSubscription());
                 if (subscription != null && !subscription.complete) {
                     ended(subscription, end);
                 }
@@ -460,14 +371,10 @@ final class ReadSession<T> {
             returnCredit(subscription, events);
             return;
         }
-        subscription.take(events);
-        if (!subscription.paused) {
-            budget.hold(Subscription.cost(events));
-        }
+        subscriptions.keep(subscription, events);
     }
 
     private void ended(Subscription<T> subscription, End end) {
-        subscription.id = -1;
         if (end.getWhyCase() != End.WhyCase.ERROR) {
             subscription.complete = true;
             return;
@@ -488,8 +395,7 @@ final class ReadSession<T> {
     private void lost(@Nullable SluiceException cause) {
         call = null;
         listener = null;
-        byId.clear();
-        subscriptions.values().forEach(subscription -> subscription.id = -1);
+        subscriptions.callLost();
         noteFailure(cause);
     }
 

@@ -265,7 +265,7 @@ class GroupAggregatorTest {
             extends OneInputStreamOperatorTestHarness<CommittableMessage<Receipt>, CommittableMessage<GroupCommittable>> {
 
         Harness() throws Exception {
-            super(new GroupAggregator(settings(), 2, () -> gateway), 1, 1, 0);
+            super(new GroupAggregator(settings(), 2, run -> gateway), 1, 1, 0);
         }
 
         void receipts(int subtask, Receipt... receipts) throws Exception {

@@ -118,6 +118,8 @@ class SluiceSplitReaderTest {
         }
         assertThat(offsets.get("s/in#0")).containsExactly(2L, 3L, 4L, 5L, 6L, 7L, 8L);
         assertThat(offsets.get("s/in#1")).containsExactly(0L, 1L, 2L, 3L);
+        // and no more than that is asked for
+        assertThat(sender.subscribes).extracting(Subscribe::getEndOffset).containsExactlyInAnyOrder(9L, 4L);
     }
 
     @Test
@@ -130,6 +132,9 @@ class SluiceSplitReaderTest {
         read((256 << 10) / ROWS_PER_BLOCK, source().setReadMemory(MemorySize.ofMebiBytes(4)), splits);
         Map<String, List<Long>> offsets = new ConcurrentHashMap<>();
         take(reader.fetch(), offsets, new TreeSet<>());
+        while (sender.subscribed() < 500) {
+            Thread.sleep(10);
+        }
         long sentBefore = -1;
         while (sender.sentBytes.get() != sentBefore) {
             sentBefore = sender.sentBytes.get();
@@ -137,7 +142,6 @@ class SluiceSplitReaderTest {
         }
         // 4 MiB in the reader, 8 MiB in the connection's window on this side, and what the server's socket holds.
         assertThat(sentBefore).as("bytes sent while nobody reads").isLessThan(24L << 20);
-        assertThat(sender.subscribed()).isEqualTo(500);
         while (offsets.size() < 500) {
             take(reader.fetch(), offsets, new TreeSet<>());
         }

@@ -13,7 +13,7 @@ import urllib.request
 from pathlib import Path
 
 from commands import run
-from failure import DemoFailure
+from failure import Failure
 from processes import free_port, tail
 
 TASK_MANAGERS = 2
@@ -84,10 +84,10 @@ class Cluster:
             name or kind,
             [self.home / "bin" / script, *arguments],
             MARKERS[kind],
-            env=self._environment(name or kind),
+            env=self.environment(name or kind),
         )
 
-    def _environment(self, name):
+    def environment(self, name):
         return {
             "FLINK_HOME": str(self.home),
             "FLINK_CONF_DIR": str(self._conf),
@@ -168,13 +168,13 @@ class Cluster:
         printed = run(
             [*command, "-f", script],
             f"the SQL script {script}",
-            env=self._environment("sql-client"),
+            env=self.environment("sql-client"),
             log=log,
             timeout_s=SQL_TIMEOUT_S,
         )
         ids = re.findall(r"Job ID: ([0-9a-f]{32})", printed)
         if "[ERROR]" in printed or len(ids) != 1:
-            raise DemoFailure(f"Flink refused the SQL script {script}", [log])
+            raise Failure(f"Flink refused the SQL script {script}", [log])
         return ids[0]
 
     # -- asking ---------------------------------------------------------------------------------------------------
@@ -226,10 +226,10 @@ class Cluster:
                 return
             if state in ENDED:
                 why = "; ".join(line.strip() for line in self.last_exception(job_id)[:2])
-                raise DemoFailure(f"the Flink job ended as {state}: {why}", self.log_files())
+                raise Failure(f"the Flink job ended as {state}: {why}", self.log_files())
             step.update(progress())
             time.sleep(0.5)
-        raise DemoFailure(f"the Flink job was not done after {timeout_s} s", self.log_files())
+        raise Failure(f"the Flink job was not done after {timeout_s} s", self.log_files())
 
     def log_files(self):
         """JobManager and TaskManager logs, newest first."""
@@ -244,8 +244,8 @@ class Cluster:
             for process in self.processes.all:
                 if not process.running() and process.popen.returncode not in (-9, 0):
                     last = " | ".join(tail(process.log, 2))
-                    raise DemoFailure(
+                    raise Failure(
                         f"{process.name} ended with exit code {process.popen.returncode}: {last}", [process.log]
                     )
             time.sleep(0.3)
-        raise DemoFailure(sentence, self.log_files())
+        raise Failure(sentence, self.log_files())

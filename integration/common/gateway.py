@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 
 from commands import run
-from failure import DemoFailure
+from failure import Failure
 from processes import free_port
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -21,7 +21,7 @@ def check_cargo():
     """Returns the path of cargo, or says what to install."""
     cargo = shutil.which("cargo")
     if not cargo:
-        raise DemoFailure("Rust is missing: install it from https://rustup.rs")
+        raise Failure("Rust is missing: install it from https://rustup.rs")
     return cargo
 
 
@@ -47,7 +47,7 @@ def build_connector(maven, step):
         run([maven, "-q", "-B", "-f", SHIM, "-DskipTests", "package"], "building the Flink connector", step=step)
         jar = _connector_jar()
     if jar is None:
-        raise DemoFailure(f"Maven built no connector jar below {SHIM / 'flink-sql-connector-sluice' / 'target'}")
+        raise Failure(f"Maven built no connector jar below {SHIM / 'flink-sql-connector-sluice' / 'target'}")
     return jar
 
 
@@ -90,9 +90,9 @@ class Gateway:
         while not self._healthy():
             if not self.process.running():
                 code = self.process.popen.returncode
-                raise DemoFailure(f"the gateway ended with exit code {code} while starting", [self.process.log])
+                raise Failure(f"the gateway ended with exit code {code} while starting", [self.process.log])
             if time.monotonic() > deadline:
-                raise DemoFailure(f"the gateway was not healthy after {START_TIMEOUT_S} s", [self.process.log])
+                raise Failure(f"the gateway was not healthy after {START_TIMEOUT_S} s", [self.process.log])
             time.sleep(0.1)
 
     def kill_9(self):
@@ -107,13 +107,13 @@ class Gateway:
         """How many events of a stream are committed; None while the gateway or the stream is not there."""
         try:
             answer = self.command("stream", "describe", stream)
-        except DemoFailure:
+        except Failure:
             return None
         try:
             return sum(int(segment["next_offset"]) for segment in json.loads(answer)["segments"])
         except (ValueError, KeyError, TypeError):
-            # not a DemoFailure from above: this would never get better by waiting
-            raise DemoFailure(
+            # not a Failure from above: this would never get better by waiting
+            raise Failure(
                 f"`sluice stream describe` answered without segments and their next_offset: {answer[:300]}"
             ) from None
 

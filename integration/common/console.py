@@ -1,4 +1,4 @@
-"""What the demo says while it works.
+"""What the demo and the snippet test say while they work.
 
 On a terminal a step shows a spinner, how far it is and how long it has taken, all on one line. Into a file or a pipe it
 prints plain lines: one at the end and, if it takes longer than two seconds, one at the start and one every ten seconds.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cache import build_once
 from commands import run
-from failure import DemoFailure
+from failure import Failure
 
 VERSION = "2.2.0"
 SQL_GATEWAY = f"org.apache.flink:flink-sql-gateway:{VERSION}"
@@ -33,19 +33,19 @@ def check_java():
     home = os.environ.get("JAVA_HOME")
     java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
     if not java:
-        raise DemoFailure(
+        raise Failure(
             "Java is missing: install a JDK 17 (Debian and Ubuntu: `apt install openjdk-17-jdk-headless`)"
         )
     try:
         answer = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
     except OSError:
-        raise DemoFailure(f"JAVA_HOME={home} has no bin/java: set it to a JDK 17 or unset it") from None
+        raise Failure(f"JAVA_HOME={home} has no bin/java: set it to a JDK 17 or unset it") from None
     found = re.search(r'version "(\d+)', answer.stderr + answer.stdout)
     if not found or int(found.group(1)) < JAVA_OLDEST:
         seen = found.group(1) if found else "unknown"
-        raise DemoFailure(f"Java {seen} is too old: install a JDK {JAVA_OLDEST} and make it the default `java`")
+        raise Failure(f"Java {seen} is too old: install a JDK {JAVA_OLDEST} and make it the default `java`")
     if not shutil.which("javac") and not (home and (Path(home) / "bin" / "javac").exists()):
-        raise DemoFailure(
+        raise Failure(
             "this Java has no compiler: install a JDK (Debian and Ubuntu: `apt install openjdk-17-jdk-headless`)"
         )
     return java
@@ -55,7 +55,7 @@ def check_maven():
     """Returns the path of Maven, or says what to install."""
     maven = shutil.which("mvn")
     if not maven:
-        raise DemoFailure("Maven is missing: install it (Debian and Ubuntu: `apt install maven`)")
+        raise Failure("Maven is missing: install it (Debian and Ubuntu: `apt install maven`)")
     return maven
 
 
@@ -79,7 +79,7 @@ def _unpack(cache, folder, step):
         script.chmod(0o755)
     _fetch_sql_gateway(folder / "opt", step)
     if not list((folder / "lib").glob("flink-dist-*.jar")):
-        raise DemoFailure("the wheels from PyPI do not hold a Flink distribution: flink-dist is missing")
+        raise Failure("the wheels from PyPI do not hold a Flink distribution: flink-dist is missing")
 
 
 def _extract(archive, name, target):
@@ -100,4 +100,4 @@ def _fetch_sql_gateway(folder, step):
         "copying flink-sql-gateway into the distribution",
     )
     if not list(folder.glob("flink-sql-gateway-*.jar")):
-        raise DemoFailure("Maven did not deliver flink-sql-gateway")
+        raise Failure("Maven did not deliver flink-sql-gateway")

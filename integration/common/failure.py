@@ -1,7 +1,7 @@
-"""The one exception by which the demo ends early."""
+"""The one exception by which a run ends early."""
 
 
-class DemoFailure(Exception):
+class Failure(Exception):
     """`str(failure)` says in one sentence what went wrong; `logs` are the files worth reading."""
 
     def __init__(self, sentence, logs=()):

@@ -1,4 +1,4 @@
-"""The processes of one demo run: started, killed as a crash would, and always cleaned up.
+"""The processes of one run: started, killed as a crash would, and always cleaned up.
 
 Every process leads a session of its own, so that a whole tree can be ended through its group, and is listed in
 `processes.json` of the run's folder, so that `demo.py --stop` can end what `--keep` left running.
@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from failure import DemoFailure
+from failure import Failure
 
 # Below the range from which the system takes ports for outgoing connections: a port that waits for a killed gateway
 # to come back is not handed to somebody else meanwhile, and a client that retries cannot connect to itself.
@@ -33,7 +33,7 @@ def free_port():
                 return port
             except OSError:
                 continue
-    raise DemoFailure(f"no free port found between {PORT_RANGE[0]} and {PORT_RANGE[1]}")
+    raise Failure(f"no free port found between {PORT_RANGE[0]} and {PORT_RANGE[1]}")
 
 
 def command_line(pid):
@@ -67,10 +67,10 @@ class Process:
     def kill_9(self):
         """Ends it as a power cut would and returns its pid; fails if it was not running or was something else."""
         if not self.is_the_right_one():
-            raise DemoFailure(f"process {self.pid} is not a running {self.name}, so it was not killed", [self.log])
+            raise Failure(f"process {self.pid} is not a running {self.name}, so it was not killed", [self.log])
         os.kill(self.pid, signal.SIGKILL)
         if self.popen.wait(timeout=30) != -signal.SIGKILL:
-            raise DemoFailure(f"{self.name} ended by itself before it could be killed", [self.log])
+            raise Failure(f"{self.name} ended by itself before it could be killed", [self.log])
         return self.pid
 
 
@@ -80,16 +80,18 @@ class Processes:
         self.outlive_us = outlive_us
         self.all = []
 
-    def start(self, name, argv, marker, env=None, log_name=None):
-        log = self.folder / "logs" / f"{log_name or name}.out"
+    def start(self, name, argv, marker, env=None, cwd=None, terminal=None):
+        """Starts one; it writes to a log in the run's folder, or talks to `terminal`, a file descriptor."""
+        log = self.folder / "logs" / f"{name}.out"
         log.parent.mkdir(parents=True, exist_ok=True)
         with open(log, "ab") as out:
             popen = subprocess.Popen(
                 [str(word) for word in argv],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
+                stdin=subprocess.DEVNULL if terminal is None else terminal,
+                stdout=out if terminal is None else terminal,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(env or {})},
+                cwd=cwd,
                 start_new_session=True,
                 preexec_fn=None if self.outlive_us else _die_with_parent,
             )
@@ -150,6 +152,6 @@ def _signal_group(pid, number):
 
 
 def _die_with_parent():
-    """On Linux the kernel ends the child when the demo itself is killed with -9."""
+    """On Linux the kernel ends the child when the program itself is killed with -9."""
     if LIBC is not None:
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
