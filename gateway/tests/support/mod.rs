@@ -2,10 +2,12 @@
 
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::print_stderr, reason = "a failed test shows the gateway's log")]
 
 use std::{
+    fs::File,
     net::{SocketAddr, TcpListener},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::Duration,
 };
@@ -15,6 +17,8 @@ use tempfile::TempDir;
 const BINARY: &str = env!("CARGO_BIN_EXE_sluice");
 /// How long a gateway may take to answer /health.
 const START_TRIES: u32 = 400;
+/// The gateway's log, beside its data.
+const LOG: &str = "gateway.log";
 
 /// A gateway over a data directory of its own; both go when it is dropped.
 pub struct Gateway {
@@ -22,18 +26,44 @@ pub struct Gateway {
     child: Child,
     listen: SocketAddr,
     http: SocketAddr,
+    flags: Vec<String>,
 }
 
 impl Gateway {
     /// Starts a gateway on free ports and waits until it is ready.
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// As [`Self::start`], with more flags for `sluice serve`.
+    pub fn start_with(flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let (listen, http) = (free(), free());
-        let child = spawn(&folder.path().join("data"), listen, http);
-        let mut gateway = Self { folder, child, listen, http };
+        let (listen, http) = (free_address(), free_address());
+        let flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
+        let child = spawn(folder.path(), listen, http, &flags);
+        let mut gateway = Self { folder, child, listen, http, flags };
         gateway.wait_ready();
         gateway
+    }
+
+    /// The address of its gRPC services.
+    pub fn listen(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// Its data directory.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Everything it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join(LOG)).unwrap()
     }
 
     /// Its address.
@@ -49,7 +79,12 @@ impl Gateway {
     /// Kills the process with SIGKILL and starts it again on the same ports and data.
     pub fn crash_and_restart(&mut self) {
         self.kill();
-        self.child = spawn(&self.folder.path().join("data"), self.listen, self.http);
+        self.restart();
+    }
+
+    /// Starts it again after it ended, on the same ports and data.
+    pub fn restart(&mut self) {
+        self.child = spawn(self.folder.path(), self.listen, self.http, &self.flags);
         self.wait_ready();
     }
 
@@ -88,14 +123,23 @@ impl Drop for Gateway {
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- log of the gateway\n{}---", self.log());
+        }
     }
 }
 
-fn spawn(data: &Path, listen: SocketAddr, http: SocketAddr) -> Child {
+/// An address nobody listens on now.
+pub fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+fn spawn(folder: &Path, listen: SocketAddr, http: SocketAddr, flags: &[String]) -> Child {
+    let log = File::options().create(true).append(true).open(folder.join(LOG)).unwrap();
     let mut command = Command::new(BINARY);
-    command.arg("serve").arg("--data-dir").arg(data);
+    command.arg("serve").arg("--data-dir").arg(folder.join("data"));
     command.args(["--listen", &listen.to_string(), "--http-listen", &http.to_string(), "--log-level", "warn"]);
-    command.spawn().unwrap()
+    command.args(flags).stderr(log).spawn().unwrap()
 }
 
 fn health(address: SocketAddr) -> Option<String> {
@@ -124,6 +168,15 @@ impl Run {
         assert_eq!(self.code, 0, "{}", self.err);
         self.out
     }
+}
+
+/// Runs `sluice serve`, which is expected to end by itself.
+pub fn serve(data: &Path, listen: SocketAddr, http: SocketAddr) -> Run {
+    sluice(
+        &format!("serve --data-dir {} --listen {listen} --http-listen {http} --log-level warn", data.display()),
+        "",
+        "",
+    )
 }
 
 /// Runs `sluice` with the words of a line; a word in single quotes may hold blanks.
