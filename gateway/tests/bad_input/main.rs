@@ -4,6 +4,7 @@
 
 mod appends;
 mod blocks;
+mod disk_full;
 mod names;
 mod start;
 #[path = "../support/mod.rs"]

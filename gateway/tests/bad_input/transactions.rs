@@ -103,21 +103,20 @@ async fn old_epochs_and_taken_ids_are_refused() {
 }
 
 /// Commits of a sink `job` of one incarnation.
-struct Job<'a> {
-    world: &'a World,
+pub struct Job {
     cluster_id: Bytes,
     timeline_id: Bytes,
     incarnation: u64,
 }
 
-impl<'a> Job<'a> {
-    async fn attach(world: &'a World) -> Self {
+impl Job {
+    pub async fn attach(world: &World) -> Self {
         let incarnation = world.attach("job").await;
         let wire::GetSinkResponse { cluster_id, timeline_id, .. } = world.sink("job").await;
-        Self { world, cluster_id, timeline_id, incarnation }
+        Self { cluster_id, timeline_id, incarnation }
     }
 
-    fn group(&self, prev_group: &Bytes, members: &[&Bytes]) -> wire::CommitGroupRequest {
+    pub fn group(&self, prev_group: &Bytes, members: &[&Bytes]) -> wire::CommitGroupRequest {
         let group = wire::Group {
             group_id: id(),
             checkpoint: 1,
@@ -127,10 +126,6 @@ impl<'a> Job<'a> {
         };
         let (cluster_id, timeline_id) = (self.cluster_id.clone(), self.timeline_id.clone());
         wire::CommitGroupRequest { sink: sink_name("job"), group: Some(group), cluster_id, timeline_id }
-    }
-
-    async fn commit(&self, body: &wire::CommitGroupRequest) -> Result<wire::CommitGroupResponse, Status> {
-        self.world.transactions().commit_group(body.clone()).await.map(|answer| answer.into_inner())
     }
 }
 
@@ -149,7 +144,7 @@ async fn groups_with_the_wrong_members_or_predecessor_are_refused() {
     let (none, unknown, other_head) = (Bytes::new(), id(), id());
     let first_member = world.prepared("job", epoch).await;
     let first = job.group(&none, &[&first_member]);
-    let committed = job.commit(&first).await.unwrap();
+    let committed = world.commit(&first).await.unwrap();
     let head = first.group.as_ref().unwrap().group_id.clone();
     let prepared = world.prepared("job", epoch).await;
     let spare = world.prepared("job", epoch).await;
@@ -188,11 +183,13 @@ async fn groups_with_the_wrong_members_or_predecessor_are_refused() {
         ("no group", wire::CommitGroupRequest { group: None, ..good.clone() }, InvalidArgument, BadRequest),
     ];
     for (what, body, class, reason) in cases {
-        refused(what, job.commit(&body).await, class, reason);
+        refused(what, world.commit(&body).await, class, reason);
     }
-    assert_eq!(job.commit(&first).await.unwrap(), committed, "a repeat gets the first answer");
+    assert_eq!(world.commit(&first).await.unwrap(), committed, "a repeat gets the first answer");
     world.assert_unchanged(&before).await;
-    assert_eq!(job.commit(&good).await.unwrap().events, 2, "the right one is still taken");
+    let right = world.commit(&group(&[&prepared, &spare])).await.unwrap();
+    assert_eq!(right.events, 4, "the right one is still taken, with all its members");
+    assert_eq!(world.get_stream("typed").await.segments[0].next_offset, 3 + 2 + 4);
 }
 
 #[tokio::test]
@@ -205,13 +202,13 @@ async fn old_incarnations_and_other_stores_cannot_commit() {
     let before = world.state().await;
     let none = Bytes::new();
 
-    let error = refused("old incarnation", old.commit(&old.group(&none, &[&member])).await, Fenced, StaleEpoch);
+    let error = refused("old incarnation", world.commit(&old.group(&none, &[&member])).await, Fenced, StaleEpoch);
     assert_eq!(error.detail().current, Some(new.incarnation));
     let good = new.group(&none, &[&member]);
     let other_store = wire::CommitGroupRequest { cluster_id: id(), ..good.clone() };
-    refused("another store", new.commit(&other_store).await, Rejected, MetadataRolledBack);
+    refused("another store", world.commit(&other_store).await, Rejected, MetadataRolledBack);
     let other_time = wire::CommitGroupRequest { timeline_id: id(), ..good };
-    refused("another timeline", new.commit(&other_time).await, Rejected, MetadataRolledBack);
+    refused("another timeline", world.commit(&other_time).await, Rejected, MetadataRolledBack);
 
     let attach = wire::AttachSinkRequest {
         request: world.request(),
@@ -249,7 +246,7 @@ async fn a_commit_into_a_stream_that_was_sealed_changes_nothing() {
     world.seal_stream("sealed").await;
     let before = world.state().await;
     for _ in 0..2 {
-        refused("sealed", job.commit(&job.group(&Bytes::new(), &[&txn])).await, Rejected, Sealed);
+        refused("sealed", world.commit(&job.group(&Bytes::new(), &[&txn])).await, Rejected, Sealed);
     }
     world.assert_unchanged(&before).await;
 }

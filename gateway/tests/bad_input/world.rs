@@ -82,8 +82,11 @@ services! {
 
 impl World {
     pub async fn new() -> Self {
-        let gateway = Gateway::start();
-        let channel = Channel::from_shared(gateway.endpoint()).unwrap().connect().await.unwrap();
+        Self::over(Gateway::start()).await
+    }
+
+    pub async fn over(gateway: Gateway) -> Self {
+        let channel = connect(&gateway).await;
         let (session, requests) = (Uuid::new_v4(), AtomicU64::new(0));
         let none = wire::StreamInfo::default;
         let mut world = Self { gateway, typed: none(), log: none(), channel, session, requests };
@@ -97,6 +100,11 @@ impl World {
         let writer = world.init_writer("log", "first").await;
         world.append(writer.rows(1, &[b"a", b"b"])).await.unwrap();
         world
+    }
+
+    /// Connects again, after the gateway was started again.
+    pub async fn reconnect(&mut self) {
+        self.channel = connect(&self.gateway).await;
     }
 
     /// The identity of a new call.
@@ -200,6 +208,10 @@ impl World {
         self.transactions().attach_sink(body).await.unwrap().into_inner().incarnation
     }
 
+    pub async fn commit(&self, body: &wire::CommitGroupRequest) -> Result<wire::CommitGroupResponse, Status> {
+        self.transactions().commit_group(body.clone()).await.map(|answer| answer.into_inner())
+    }
+
     pub async fn state(&self) -> State {
         // Readers see durable state only; this call returns when everything accepted before it is durable.
         let scope = wire::CreateScopeRequest { request: self.request(), scope: "demo".into() };
@@ -259,6 +271,10 @@ impl World {
         let after = self.get_stream("log").await;
         assert_eq!(after.segments[0].next_offset, stream.segments[0].next_offset + 1);
     }
+}
+
+async fn connect(gateway: &Gateway) -> Channel {
+    Channel::from_shared(gateway.endpoint()).unwrap().connect().await.unwrap()
 }
 
 /// Requests of an open writer.

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![allow(clippy::print_stderr, reason = "a failed test shows the gateway's log")]
 
+mod small_disk;
+
 use std::{
     fs::File,
     net::{SocketAddr, TcpListener},
@@ -13,6 +15,8 @@ use std::{
 };
 
 use tempfile::TempDir;
+
+pub use small_disk::SmallDisk;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_sluice");
 /// How long a gateway may take to answer /health.
@@ -26,7 +30,10 @@ pub struct Gateway {
     child: Child,
     listen: SocketAddr,
     http: SocketAddr,
+    data: PathBuf,
     flags: Vec<String>,
+    /// Words before the binary, for example of a tool that enters another mount namespace.
+    launcher: Vec<String>,
 }
 
 impl Gateway {
@@ -38,10 +45,20 @@ impl Gateway {
     /// As [`Self::start`], with more flags for `sluice serve`.
     pub fn start_with(flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        Self::launch(folder, data, flags, Vec::new())
+    }
+
+    /// As [`Self::start_with`], on a disk of its own.
+    pub fn start_on(disk: &SmallDisk, flags: &[&str]) -> Self {
+        Self::launch(tempfile::tempdir().unwrap(), disk.path().join("data"), flags, disk.launcher())
+    }
+
+    fn launch(folder: TempDir, data: PathBuf, flags: &[&str], launcher: Vec<String>) -> Self {
         let (listen, http) = (free_address(), free_address());
         let flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
-        let child = spawn(folder.path(), listen, http, &flags);
-        let mut gateway = Self { folder, child, listen, http, flags };
+        let child = spawn(&launcher, folder.path(), &data, listen, http, &flags);
+        let mut gateway = Self { folder, child, listen, http, data, flags, launcher };
         gateway.wait_ready();
         gateway
     }
@@ -53,7 +70,12 @@ impl Gateway {
 
     /// Its data directory.
     pub fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.data.clone()
+    }
+
+    /// The exit code, when it has ended by itself.
+    pub fn ended(&mut self) -> Option<i32> {
+        self.child.try_wait().unwrap().map(|status| status.code().unwrap_or(-1))
     }
 
     /// Its process id.
@@ -84,14 +106,36 @@ impl Gateway {
 
     /// Starts it again after it ended, on the same ports and data.
     pub fn restart(&mut self) {
-        self.child = spawn(self.folder.path(), self.listen, self.http, &self.flags);
+        self.spawn_again();
         self.wait_ready();
+    }
+
+    /// As [`Self::restart`]; answers the exit code if it does not start.
+    pub fn try_restart(&mut self) -> Option<i32> {
+        self.spawn_again();
+        self.ready_or_ended()
+    }
+
+    fn spawn_again(&mut self) {
+        let (launcher, folder) = (&self.launcher, self.folder.path());
+        self.child = spawn(launcher, folder, &self.data, self.listen, self.http, &self.flags);
     }
 
     /// Kills the process.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Waits until it ends by itself; answers the exit code.
+    pub fn wait_end(&mut self) -> i32 {
+        for _ in 0..START_TRIES {
+            if let Some(code) = self.ended() {
+                return code;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("the gateway does not end");
     }
 
     /// Runs a command against it.
@@ -105,12 +149,18 @@ impl Gateway {
     }
 
     fn wait_ready(&mut self) {
+        if let Some(code) = self.ready_or_ended() {
+            panic!("the gateway ended with exit code {code}");
+        }
+    }
+
+    fn ready_or_ended(&mut self) -> Option<i32> {
         for _ in 0..START_TRIES {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                panic!("the gateway ended with {status}");
+            if let Some(code) = self.ended() {
+                return Some(code);
             }
             if health(self.http).is_some_and(|answer| answer.starts_with("HTTP/1.1 200")) {
-                return;
+                return None;
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -134,10 +184,18 @@ pub fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-fn spawn(folder: &Path, listen: SocketAddr, http: SocketAddr, flags: &[String]) -> Child {
+fn spawn(
+    launcher: &[String],
+    folder: &Path,
+    data: &Path,
+    listen: SocketAddr,
+    http: SocketAddr,
+    flags: &[String],
+) -> Child {
     let log = File::options().create(true).append(true).open(folder.join(LOG)).unwrap();
-    let mut command = Command::new(BINARY);
-    command.arg("serve").arg("--data-dir").arg(folder.join("data"));
+    let mut words = launcher.iter().map(String::as_str).chain([BINARY, "serve"]);
+    let mut command = Command::new(words.next().unwrap());
+    command.args(words).arg("--data-dir").arg(data);
     command.args(["--listen", &listen.to_string(), "--http-listen", &http.to_string(), "--log-level", "warn"]);
     command.args(flags).stderr(log).spawn().unwrap()
 }
