@@ -10,14 +10,18 @@ port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)
 grpc=$(port) http=$(port)
 export SLUICE_ENDPOINT=http://127.0.0.1:$grpc
 
+data=$folder/data
+
+resident() { awk '/VmRSS/ {print int($2 / 1024)}' "/proc/$gateway/status"; }
+
 start() {
   local begin end
   begin=$(date +%s%N)
-  env -u SLUICE_ENDPOINT "$sluice" serve --listen "127.0.0.1:$grpc" --http-listen "127.0.0.1:$http" --data-dir "$folder/data" --log-level warn &
+  env -u SLUICE_ENDPOINT "$sluice" serve --listen "127.0.0.1:$grpc" --http-listen "127.0.0.1:$http" --data-dir "$data" --log-level warn &
   gateway=$!
   until curl -sf "http://127.0.0.1:$http/health" >/dev/null; do sleep 0.02; done
   end=$(date +%s%N)
-  echo "start to ready: $(((end - begin) / 1000000)) ms; resident: $(awk '/VmRSS/ {print int($2 / 1024)}' "/proc/$gateway/status") MiB"
+  echo "start to ready: $(((end - begin) / 1000000)) ms; resident: $(resident) MiB"
 }
 
 stop() { kill "$gateway"; wait "$gateway" || true; gateway=; }
@@ -41,4 +45,18 @@ fi
 stop
 echo "== restart over what was written"
 start
+stop
+echo "== start over ${EMPTY_STREAMS:-10000} empty streams: after SIGTERM, after SIGKILL, with the index built again"
+data=$folder/streams
+start
+"$sluice" bench --empty-streams "${EMPTY_STREAMS:-10000}"
+stop
+start
+kill -9 "$gateway"; wait "$gateway" 2>/dev/null || true; gateway=
+start
+stop
+rm -rf "$data/index"
+start
+sleep 5
+echo "resident after 5 s without work: $(resident) MiB"
 stop

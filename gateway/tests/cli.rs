@@ -221,4 +221,6 @@ fn bench_measures_and_cleans_up() {
     assert!(report["disk"]["bytes_per_second"].as_u64().unwrap() > 0);
     assert!(report["gateway"]["peak_bytes"].as_u64().unwrap() > 0);
     assert_eq!(json(&gateway.run("stream list bench --output json").ok()), json("[]"));
+    assert!(gateway.run("bench --empty-streams 300").err.starts_with("300 empty streams created"));
+    assert_eq!(json(&gateway.run("stream list bench --output json").ok()).as_array().unwrap().len(), 300);
 }

@@ -195,3 +195,67 @@ async fn a_group_keeps_its_positions() {
     group.update(&reader.positions()).await.unwrap();
     assert_eq!(group.lag_events().await.unwrap(), 0);
 }
+
+/// Bytes of a folder's files.
+fn bytes_of(folder: &std::path::Path) -> u64 {
+    let files = std::fs::read_dir(folder).unwrap();
+    files.map(|file| file.and_then(|file| file.metadata()).map_or(0, |file| file.len())).sum()
+}
+
+/// A transaction whose blocks lie all over the log stays prepared while twenty times the log's limit is written.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prepared_transaction_does_not_keep_the_log_from_shrinking() {
+    const LIMIT: u64 = 4 << 20;
+    let mut gateway = Gateway::start_with(&[
+        "--set=log.file_bytes=1MiB",
+        "--set=log.limit_bytes=4MiB",
+        "--set=tiering.interval=100ms",
+        "--set=cache_bytes=1MiB",
+    ]);
+    let log = gateway.data().join("log");
+    let (client, stream) = open(&gateway, 1).await;
+    let name = StreamName::parse("demo/bulk").unwrap();
+    client.create_stream(&name, StreamSettings::bytes(1)).await.unwrap();
+    let bulk = client.producer(&name, "w", ProducerOptions::default()).await.unwrap();
+    let mut written = 0;
+    let mut write = async |mebibytes: u64| {
+        let end = written + (mebibytes << 20);
+        while written < end {
+            let value = vec![b'a' + (written % 26) as u8; 64 << 10];
+            bulk.send(Event::new(&value)).await.unwrap();
+            written += value.len() as u64;
+        }
+        bulk.flush().await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        written
+    };
+
+    let options = TransactionOptions { block_bytes: 32 << 10, ..TransactionOptions::default() };
+    let producer = client.transactional_producer(&sink(), options).await.unwrap();
+    let mut transaction = producer.begin();
+    let mut held = Vec::new();
+    for part in 0..20 {
+        for number in 0..20 {
+            let value = format!("{part}-{number} {}", "held ".repeat(500));
+            transaction.send(&stream, Event::keyed(b"k", value.as_bytes())).await.unwrap();
+            held.push(value);
+        }
+        write(1).await;
+    }
+    let prepared = transaction.prepare().await.unwrap();
+    let (before, mut largest) = (write(8).await, 0);
+    while write(1).await < before + 20 * LIMIT {
+        largest = largest.max(bytes_of(&log));
+    }
+    assert!(largest < 6 * LIMIT, "the log grew to {largest} bytes");
+
+    let written = write(0).await;
+    gateway.crash_and_restart();
+    assert!(values(&client, &stream).await.is_empty(), "prepared events are visible to nobody");
+    let commit = client.commit_prepared(&prepared).await.unwrap();
+    assert_eq!(commit.events, held.len() as u64);
+    assert!(values(&client, &stream).await == held, "the prepared events are not what was sent");
+    let bulk = client.stream(&name).await.unwrap();
+    let lengths: u64 = values(&client, &bulk).await.iter().map(|value| value.len() as u64).sum();
+    assert_eq!(lengths, written);
+}

@@ -122,7 +122,11 @@ fn bad_block(error: BlockError) -> Refusal {
         BlockError::Mismatch(_) => ErrorReason::SchemaMismatch,
         _ => ErrorReason::BadBlock,
     };
-    Refusal::new(ErrorClass::InvalidArgument, reason, error.to_string())
+    let refusal = Refusal::new(ErrorClass::InvalidArgument, reason, error.to_string());
+    match error {
+        BlockError::TooLarge { actual, limit, .. } => refusal.fact("actual", actual).fact("limit", limit),
+        _ => refusal,
+    }
 }
 
 /// A ledger that cannot be read.

@@ -69,11 +69,13 @@ impl RowQueues {
         share.rows = u32::try_from(rows.len()).unwrap_or(u32::MAX);
         let (tell, told) = oneshot::channel();
         let waiting = Waiting { share, rows, tell };
-        if waiting.bytes() > ROWS_PER_APPEND_BYTES_MAX + ROWS_PER_APPEND_MAX * 32 {
+        let actual = waiting.bytes();
+        if actual > ROWS_PER_APPEND_BYTES_MAX + ROWS_PER_APPEND_MAX * 32 {
             let text = format!(
                 "the rows of one append are larger than {ROWS_PER_APPEND_BYTES_MAX} bytes; send fewer at a time"
             );
-            return Err(Refusal::new(ErrorClass::InvalidArgument, ErrorReason::TooLarge, text));
+            let refusal = Refusal::new(ErrorClass::InvalidArgument, ErrorReason::TooLarge, text);
+            return Err(refusal.fact("actual", actual).fact("limit", ROWS_PER_APPEND_BYTES_MAX));
         }
         let queue = self.queue(engine, stream)?;
         let stopping = |_| Refusal::new(ErrorClass::Retriable, ErrorReason::Unavailable, "the gateway is stopping");

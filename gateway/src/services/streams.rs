@@ -9,7 +9,7 @@ use sluice_proto::{
 use sluice_schema::{
     ids::{SegmentNumber, StreamId},
     names::StreamName,
-    types::{Schema, bytes_schema},
+    types::{Schema, SchemaError, bytes_schema},
 };
 use sluice_txn::{
     key::{Key, KeySpan},
@@ -76,11 +76,23 @@ fn stream_info(
     })
 }
 
+/// A schema that is refused.
+fn bad_schema(error: SchemaError) -> Refusal {
+    let reason = match &error {
+        SchemaError::ColumnName(_) => ErrorReason::BadName,
+        SchemaError::TooLarge { .. } => ErrorReason::TooLarge,
+        SchemaError::UnsupportedType { .. } => ErrorReason::UnsupportedType,
+        _ => ErrorReason::BadRequest,
+    };
+    let refusal = Refusal::new(ErrorClass::InvalidArgument, reason, error.to_string());
+    match error {
+        SchemaError::TooLarge { actual, limit, .. } => refusal.fact("actual", actual).fact("limit", limit),
+        _ => refusal,
+    }
+}
+
 /// Checks a stream's settings; the schema travels on in its checked form.
 fn new_stream(config: wire::StreamConfig) -> Result<streams::NewStream, Refusal> {
-    let bad_schema = |error: sluice_schema::types::SchemaError| {
-        Refusal::new(ErrorClass::InvalidArgument, ErrorReason::UnsupportedType, error.to_string())
-    };
     let (schema, mut routing_key) = (config.schema, config.routing_key);
     let checked = match &schema {
         Some(schema) => Schema::try_from(schema).map_err(bad_schema)?,

@@ -15,7 +15,7 @@ pub(super) fn check(fields: &[Field]) -> Result<(), SchemaError> {
     }
     if let Some(field) = fields.iter().find(|field| field.name.starts_with('_')) {
         let why = format!("column name {} starts with `_`, which is reserved for system columns", quoted(&field.name));
-        return Err(SchemaError::Invalid(why));
+        return Err(SchemaError::ColumnName(why));
     }
     let mut counted = 0;
     siblings(fields, "", 1, &mut counted)
@@ -27,7 +27,7 @@ fn siblings(fields: &[Field], path: &str, depth: usize, counted: &mut usize) -> 
     for field in fields {
         let name = &field.name;
         if name.is_empty() {
-            return Err(SchemaError::Invalid(format!("a column{} has an empty name", inside(path))));
+            return Err(SchemaError::ColumnName(format!("a column{} has an empty name", inside(path))));
         }
         if name.len() > FIELD_NAME_BYTES_MAX {
             let limit = FIELD_NAME_BYTES_MAX;
@@ -35,7 +35,7 @@ fn siblings(fields: &[Field], path: &str, depth: usize, counted: &mut usize) -> 
         }
         if !names.insert(name) {
             let why = format!("the column name {} occurs twice{}", quoted(name), inside(path));
-            return Err(SchemaError::Invalid(why));
+            return Err(SchemaError::ColumnName(why));
         }
         one(&field.data_type, &join(path, name), depth, counted)?;
     }

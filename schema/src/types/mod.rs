@@ -41,6 +41,9 @@ pub enum SchemaError {
     /// A schema breaks a rule.
     #[error("schema is not valid: {0}")]
     Invalid(String),
+    /// A column's name is reserved, empty or there twice.
+    #[error("schema is not valid: {0}")]
+    ColumnName(String),
     /// A schema is larger than a limit.
     #[error("schema has {actual} {what}, at most {limit} are allowed")]
     TooLarge {

@@ -52,6 +52,7 @@ struct State {
     next_node: u64,
     calls: HashMap<CallKind, u64>,
     failures: HashMap<(CallKind, u64), io::ErrorKind>,
+    free_bytes: Option<u64>,
 }
 
 /// A file's content: `durable` plus every change of `unsynced` is `now`, as long as no sync failed.
@@ -127,6 +128,11 @@ impl MemDisk {
         let mut state = self.lock();
         let at = state.calls.get(&kind).copied().unwrap_or(0) + nth;
         state.failures.insert((kind, at), error);
+    }
+
+    /// What [`Disk::free_bytes`] tells; nothing counts it down.
+    pub fn set_free_bytes(&self, free: u64) {
+        self.lock().free_bytes = Some(free);
     }
 
     /// Calls of a kind so far.
@@ -376,7 +382,7 @@ impl Disk for MemDisk {
     }
 
     fn free_bytes(&self, _dir: &Path) -> io::Result<Option<u64>> {
-        Ok(None)
+        Ok(self.lock().free_bytes)
     }
 }
 

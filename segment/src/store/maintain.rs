@@ -11,14 +11,15 @@ use prost::Message as _;
 use sluice_proto::storage::v1::{BlockRef as StoredRef, Chunk, Extent};
 use sluice_txn::{
     key::{KeySpan, RawKey},
-    ledger::{self, Commit, Direction, Store as _, View},
+    ledger::{self, Direction, Draft, View},
+    protocol::Outcome,
 };
 use tokio::sync::oneshot;
 
-use super::{EmbeddedStore, Error, Shared, open::snapshot_folder, sequencer::Message};
+use super::{EmbeddedStore, Error, Shared, Wait, open::snapshot_folder, sequencer::Message};
 use crate::{
     env::ExecutorExt as _,
-    log::{LogFile, Lsn, ReadError},
+    log::{Block, LogFile, Lsn, ReadError},
     snapshot,
 };
 
@@ -206,7 +207,8 @@ impl EmbeddedStore {
 
     /// Writes blocks again and points their entries to the new places; entries that changed meanwhile are left alone.
     async fn copy_blocks(&self, batch: Vec<Live>) -> Result<u64, Error> {
-        let mut bytes = 0;
+        // All are under way before the first is waited for, so that they share syncs.
+        let mut under_way = Vec::with_capacity(batch.len());
         for live in batch {
             let data = match self.block(live.at.into()).await {
                 Ok(data) => data,
@@ -216,19 +218,27 @@ impl EmbeddedStore {
                     continue;
                 }
             };
-            let block = ledger::Block { data, crc32c: live.at.crc32c };
-            let (key, value) = (live.key.clone(), live.value.clone());
-            let changes = move |refs: &[StoredRef]| {
-                let moved = refs.first().and_then(|at| with_place(&key, &value, *at));
-                moved.map(|value| (key, Some(value))).into_iter().collect()
-            };
-            let outcome = self.write(vec![block], vec![(live.key, Some(live.value))], Box::new(changes)).await?;
-            if matches!(outcome, Commit::Committed(_)) {
-                bytes += u64::from(live.at.length);
-            }
+            let block = Block { data, crc32c: live.at.crc32c };
+            let copied = self.submit(vec![block], Wait::Durable, move |draft, refs, _| copy_entry(draft, live, refs));
+            under_way.push(copied.await?);
+        }
+        let mut bytes = 0;
+        for copied in under_way {
+            bytes += copied.await.map_err(|_| Error::stopped())??;
         }
         Ok(bytes)
     }
+}
+
+/// Points an entry to the new place of its block, if it is still as it was; answers the block's bytes then, else 0.
+fn copy_entry(draft: &mut Draft<'_>, live: Live, refs: &[StoredRef]) -> Outcome<u64> {
+    if draft.get(&live.key)?.as_ref() != Some(&live.value) {
+        return Ok(0);
+    }
+    let moved = refs.first().and_then(|at| with_place(&live.key, &live.value, *at));
+    let Some(moved) = moved else { return Ok(0) };
+    draft.extend(vec![(live.key, Some(moved))]);
+    Ok(u64::from(live.at.length))
 }
 
 /// Answers the frame of the new snapshot and that of the oldest one kept.

@@ -243,6 +243,10 @@ impl EmbeddedStore {
     }
 
     async fn found_cluster(&self) -> Result<(), super::Error> {
+        // A store that has them starts on a full disk, too.
+        if self.read(|view| view.get(&Key::Cluster.encode()))?.is_some() {
+            return Ok(());
+        }
         let (cluster, timeline) = (self.shared.env.rng.next_u128(), self.shared.env.rng.next_u128());
         self.execute(Vec::new(), super::Wait::Durable, move |draft: &mut Draft<'_>, _, _| {
             if draft.get(&Key::Cluster.encode())?.is_none() {

@@ -28,6 +28,11 @@ use crate::log::{Block, Log, LogError};
 /// A round takes no more than this many bytes of blocks, so that a frame stays near the sync size.
 const ROUND_BYTES: usize = 8 << 20;
 const ROUND_COMMANDS: usize = 4096;
+/// Below so much free space no events are taken: the index cannot refuse a write as the log can, and needs room for what the
+/// log holds already.
+const FREE_BYTES_FOR_BLOCKS: u64 = 16 << 20;
+/// Commands without blocks go on until here: commits, and deletions that free space.
+const FREE_BYTES_FOR_FACTS: u64 = 8 << 20;
 /// Accepted changes are made durable when nothing came for this long.
 const IDLE: Duration = Duration::from_millis(100);
 
@@ -158,7 +163,29 @@ impl Sequencer {
         Ok(true)
     }
 
+    /// Refuses what the disk has no room for and answers the others.
+    fn refuse_without_room(&self, commands: Vec<Command>) -> Vec<Command> {
+        let folder = &self.shared.folder;
+        // A disk that does not tell is found full when a write fails.
+        let Ok(Some(free)) = self.shared.env.disk.free_bytes(folder) else { return commands };
+        if free >= FREE_BYTES_FOR_BLOCKS {
+            return commands;
+        }
+        let fits = |command: &Command| free >= FREE_BYTES_FOR_FACTS && command.blocks.is_empty();
+        let (fitting, others): (Vec<_>, Vec<_>) = commands.into_iter().partition(fits);
+        for command in others {
+            let text = format!(
+                "the disk is full: the {} MiB left at {} are kept for the index; free some space",
+                free >> 20,
+                folder.display()
+            );
+            command.job.refuse(Error::Full(text));
+        }
+        fitting
+    }
+
     fn process(&mut self, commands: Vec<Command>) -> Result<(), String> {
+        let commands = self.refuse_without_room(commands);
         if commands.is_empty() {
             return Ok(());
         }

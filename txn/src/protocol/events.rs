@@ -95,7 +95,11 @@ pub fn standing(draft: &Draft<'_>, stream: StreamId, share: &Contribution) -> Ou
             format!("writer {} of stream number {stream} is unknown; call InitWriter", share.writer),
         )
     };
-    let writer: Writer = draft.record(&Key::Writer(stream, share.writer))?.ok_or_else(unknown)?;
+    let Some(writer) = draft.record::<Writer>(&Key::Writer(stream, share.writer))? else {
+        // The writers of a deleted stream are gone with it: say that, not that a writer is missing.
+        streams::require_stream_by_id(draft, stream)?;
+        return Err(unknown().into());
+    };
     if share.epoch != writer.epoch {
         let text =
             format!("epoch {} of writer {} is over: epoch {} writes now", share.epoch, writer.name, writer.epoch);

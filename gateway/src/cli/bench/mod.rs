@@ -4,6 +4,7 @@ mod disk;
 mod process;
 mod reading;
 mod report;
+mod streams;
 mod writing;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -47,6 +48,9 @@ pub struct BenchArgs {
     /// Keep the stream
     #[arg(long)]
     keep: bool,
+    /// Measure nothing, but create so many empty streams, bench/empty-0 and on, which stay: to time a start over them
+    #[arg(long, value_name = "N")]
+    empty_streams: Option<u32>,
 }
 
 /// What was measured.
@@ -63,6 +67,9 @@ pub async fn run(args: BenchArgs, context: &Context) -> Outcome {
     let status = client.status().await?;
     let scope = Name::parse("bench").map_err(|e| Failure::new(e.to_string()))?;
     client.create_scope(&scope).await?;
+    if let Some(count) = args.empty_streams {
+        return streams::create(client, &scope, count).await;
+    }
     #[expect(clippy::disallowed_methods, reason = "the command line is the edge; no simulated code runs here")]
     let unique = uuid::Uuid::new_v4();
     let name = Name::parse(&format!("run-{unique}")).map_err(|e| Failure::new(e.to_string()))?;

@@ -136,6 +136,7 @@ mod tests {
             commit_interval: "1s".parse().unwrap(),
             disk_dir: None,
             keep: false,
+            empty_streams: None,
         };
         let second = Duration::from_secs(1);
         let measured = Measured {

@@ -8,7 +8,7 @@ use sluice_txn::ledger::Records as _;
 use super::kit::{Place, World, segment, small, txn};
 use crate::{
     env::{CallKind, MemDisk},
-    store::{Error, Options},
+    store::{Error, Options, Wait},
 };
 
 async fn world() -> (MemDisk, World) {
@@ -156,4 +156,24 @@ async fn a_snapshot_that_fails_hurts_nobody() {
         assert_eq!(world.committed(0).await.len(), 3);
         world.close().await;
     }
+}
+
+/// Space is kept for the index: events are refused first, then everything, and nothing is written meanwhile.
+#[tokio::test]
+async fn a_disk_that_is_nearly_full_refuses_events_before_facts() {
+    let (disk, world) = world().await;
+    let fact = async || world.store.execute(Vec::new(), Wait::Durable, |_, _, _| Ok(())).await;
+    idle().await;
+    let writes = disk.calls(CallKind::Write);
+    for (free, takes_facts) in [((16 << 20) - 1, true), (8 << 20, true), ((8 << 20) - 1, false), (0, false)] {
+        disk.set_free_bytes(free);
+        let refused = world.append(0, Bytes::from_static(b"no space"), 1).await.unwrap_err();
+        assert!(matches!(refused, Error::Full(_)) && refused.to_string().contains("free some space"), "{refused}");
+        assert_eq!(fact().await.is_ok(), takes_facts, "{free} bytes free");
+    }
+    assert_eq!(disk.calls(CallKind::Write), writes);
+    disk.set_free_bytes(16 << 20);
+    assert_eq!(world.append(0, Bytes::from_static(b"space again"), 1).await.unwrap(), 1);
+    assert_eq!(*world.fatal.lock().unwrap(), None);
+    world.close().await;
 }

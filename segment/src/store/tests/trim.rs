@@ -8,7 +8,7 @@ use sluice_txn::{ledger::Records as _, protocol::publication};
 use super::kit::{Place, World, group, segment, small, txn};
 use crate::{
     log::LogFile,
-    store::{Options, Wait, rebuild_index},
+    store::{Options, Wait, rebuild_index, sequencer::Message},
 };
 
 const BLOCK_BYTES: usize = 8 << 10;
@@ -107,6 +107,27 @@ async fn held_files_stay() {
     write(&world, 40).await;
     let after = numbers(&world.store.log_files().await.unwrap());
     assert!(after[0] > held[0], "{after:?}");
+    world.close().await;
+}
+
+/// A removal that was decided before the files were held comes too late.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removal_under_way_respects_a_hold() {
+    let world = Place::Memory(crate::env::MemDisk::new()).found(small()).await;
+    for n in 0..20 {
+        world.append(0, Bytes::from(vec![n; BLOCK_BYTES]), 1).await.unwrap();
+    }
+    let remove = async || {
+        let (tell, removed) = tokio::sync::oneshot::channel();
+        world.store.send(Message::RemoveLogFile(1, tell)).unwrap();
+        removed.await.unwrap().unwrap()
+    };
+    let hold = world.store.hold_files();
+    assert!(!remove().await);
+    assert_eq!(numbers(&world.store.log_files().await.unwrap())[0], 1);
+    drop(hold);
+    assert!(remove().await);
+    assert_eq!(numbers(&world.store.log_files().await.unwrap())[0], 2);
     world.close().await;
 }
 
