@@ -19,8 +19,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
-sys.path[:0] = [str(HERE), str(HERE.parent / "demo")]
+sys.path.insert(0, str(HERE))
 
+import paths  # noqa: E402, F401, I001
 import gateway as gateway_module  # noqa: E402
 import report  # noqa: E402
 from cache import Cache  # noqa: E402
@@ -31,8 +32,9 @@ from processes import tail  # noqa: E402
 from systems import SYSTEMS  # noqa: E402
 from workloads import WORKLOADS  # noqa: E402
 
-FULL = {"rounds": 3, "warmups": 2, "seconds": 20.0, "read_gigabytes": 8.0, "batch_records": 20_000_000}
-QUICK = {"rounds": 1, "warmups": 0, "seconds": 4.0, "read_gigabytes": 0.3, "batch_records": 1_000_000}
+FULL = {"rounds": 3, "warmups": 2, "seconds": 20.0, "read_gigabytes": 6.0, "batch_records": 20_000_000}
+QUICK = {"rounds": 1, "warmups": 0, "seconds": 4.0, "read_gigabytes": 0.2, "batch_records": 1_000_000}
+QUICK_SYSTEMS = ("sluice", "kafka", "kafka-avro", "paimon", "iceberg")
 
 
 class Tools:
@@ -77,12 +79,14 @@ class Bench:
         self.started = []
 
     def run(self, workload):
-        for variant in workload.variants:
-            wanted = [name for name in workload.systems if {name, SYSTEMS[name].family} & set(self.options.systems)]
+        """Every group of variants with systems started from nothing."""
+        variants = workload.variants[:1] if self.options.quick and not workload.shares_data else workload.variants
+        for group in [variants] if workload.shares_data else [[variant] for variant in variants]:
             try:
-                for name in wanted:
-                    self.start(name)
-                self.run_variant(workload, variant)
+                for name in workload.systems:
+                    if name in self.options.systems:
+                        self.start(name)
+                self.run_group(workload, group)
             finally:
                 self.stop_all()
 
@@ -91,19 +95,22 @@ class Bench:
         self.started.append(system)
         system.start()
 
-    def run_variant(self, workload, variant):
-        """All systems in turn, round after round; the first rounds are not counted."""
+    def run_group(self, workload, group):
         for system in self.started:
-            workload.prepare(system, variant)
-        for number in range(-self.options.warmups, self.options.rounds):
+            workload.prepare(system, group[0])
+        for variant in group:
+            self.run_variant(workload, variant)
+
+    def run_variant(self, workload, variant):
+        """All systems in turn, round after round; the first rounds of those with a server only warm it up."""
+        warmups = min(self.options.warmups, workload.warmups_at_most)
+        for number in range(-warmups, self.options.rounds):
             for system in self.started:
+                if (number < 0 and system.pid is None) or not workload.applies(system, variant):
+                    continue
                 for waiting in self.started:
                     waiting.settle()
-                figures = workload.measure(system, variant)
-                if figures:
-                    self.note(workload, variant, system, number, figures)
-        for system in self.started:
-            workload.clean(system, variant)
+                self.note(workload, variant, system, number, workload.measure(system, variant))
 
     def note(self, workload, variant, system, number, figures):
         counted = number >= 0
@@ -143,15 +150,21 @@ def parse(arguments):
 
     parser = argparse.ArgumentParser(description="Sluice beside its peers")
     parser.add_argument("--workloads", type=names(WORKLOADS), default=list(WORKLOADS), help="such as W1,W4; all if not given")
-    parser.add_argument("--systems", type=names(SYSTEMS), default=list(SYSTEMS), help="such as sluice,kafka; all if not given")
+    systems = list(dict.fromkeys([*(system.family for system in SYSTEMS.values()), *SYSTEMS]))
+    parser.add_argument("--systems", type=names(systems), help="such as sluice,kafka or sluice,kafka-fsync; all if not given")
     parser.add_argument("--quick", action="store_true", help="small sizes and one round: shows that everything works")
     parser.add_argument("--rounds", type=int, help="measured runs of each system (3; quick: 1)")
     parser.add_argument("--warmups", type=int, help="full-size runs before them that do not count (2; quick: 0)")
     parser.add_argument("--seconds", type=float, help="how long a job writes (20; quick: 4)")
-    parser.add_argument("--read-gigabytes", type=float, help="how much a job reads (8; quick: 0.3)")
+    parser.add_argument("--read-gigabytes", type=float, help="how much a job reads (6; quick: 0.2)")
     parser.add_argument("--batch-records", type=int, help="rows of the batch query (20 million; quick: 1 million)")
     parser.add_argument("--binary", help="a release binary `sluice` to measure; by default it is built from this clone")
     options = parser.parse_args(arguments)
+    if options.systems is None:
+        options.systems = list(QUICK_SYSTEMS if options.quick else SYSTEMS)
+    else:
+        chosen = set(options.systems)
+        options.systems = [name for name, system in SYSTEMS.items() if {name, system.family} & chosen]
     for key, value in (QUICK if options.quick else FULL).items():
         if getattr(options, key) is None:
             setattr(options, key, value)

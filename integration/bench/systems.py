@@ -12,7 +12,7 @@ from failure import DemoFailure
 from gateway import Gateway
 from processes import Processes, free_port
 
-START_TIMEOUT_S = 60
+START_TIMEOUT_S = 180
 QUIET_TIMEOUT_S = 30
 # CPU seconds in a second
 QUIET_CPU = 0.1

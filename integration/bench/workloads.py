@@ -11,7 +11,9 @@ from commands import run
 from failure import DemoFailure
 from systems import reset_peak_memory
 
-JOB_OPTIONS = ("-Xms2g", "-Xmx2g")
+# what Flink's own configuration opens to it
+OPENED = ("lang", "lang.reflect", "util", "util.concurrent", "util.concurrent.atomic", "io", "nio", "net", "time", "text")
+JOB_OPTIONS = ("-Xms2g", "-Xmx2g", *(f"--add-opens=java.base/java.{name}=ALL-UNNAMED" for name in OPENED))
 JOB_TIMEOUT_S = 300
 FILL_TIMEOUT_S = 1800
 EVENTS_PER_SECOND = 10_000
@@ -56,10 +58,17 @@ class Workload:
     variants = ()
     systems = ()
     metrics = (RATE, CPU)
+    # whether all variants work on what is prepared for the first; else the systems start from nothing for each
+    shares_data = False
+    warmups_at_most = 2
 
     def __init__(self, tools, options):
         self.tools = tools
         self.options = options
+
+    def applies(self, system, variant):
+        """Whether a system takes part in a variant."""
+        return True
 
     def prepare(self, system, variant):
         """What is needed once, before the first run."""
@@ -67,9 +76,6 @@ class Workload:
     def measure(self, system, variant):
         """One run; returns its figures."""
         raise NotImplementedError
-
-    def clean(self, system, variant):
-        """Removes what `prepare` made."""
 
 
 SIZES = {"100B": 100, "1KiB": 1024}
@@ -128,9 +134,6 @@ class Read(Filled):
             figures = java(self.tools, system, "read-bytes", stream=system.stream("w2"))
         return self.checked(system, figures)
 
-    def clean(self, system, variant):
-        system.drop("w2")
-
 
 BID_BYTES = 140
 
@@ -141,9 +144,14 @@ class Bids(Filled):
     variants = ("insert", "count-sum", "all-columns")
     systems = ("sluice", "kafka-avro", "kafka-json", "paimon", "iceberg", "blackhole")
     actions = {"count-sum": "sum", "all-columns": "read"}
+    shares_data = True
+    warmups_at_most = 1
+
+    def applies(self, system, variant):
+        return variant == "insert" or system.name != "blackhole"
 
     def prepare(self, system, variant):
-        if variant == "insert" or system.name == "blackhole":
+        if system.name == "blackhole":
             return
         records = int(self.options.read_gigabytes / 2 * 1e9 / BID_BYTES)
         system.create("w3", of_bytes=False)
@@ -157,8 +165,6 @@ class Bids(Filled):
             if system.name != "blackhole":
                 system.drop(stream)
             return figures
-        if system.name == "blackhole":
-            return None
         mode = "batch" if system.only_tables else "streaming"
         return self.checked(system, sql(self.tools, system, "w3", "bids", self.actions[variant], mode=mode))
 
@@ -169,6 +175,8 @@ class Batch(Filled):
     variants = ("flink", "duckdb")
     systems = ("sluice", "kafka-avro", "paimon", "iceberg")
     metrics = (Metric("seconds", better="less"),)
+    shares_data = True
+    warmups_at_most = 1
 
     def prepare(self, system, variant):
         records = self.options.batch_records
@@ -192,6 +200,8 @@ class Latency(Workload):
     metrics = (Metric("latency_ms_p50", "-p50", "less"), Metric("latency_ms_p99", "-p99", "less"))
     checkpoint_ms = {"100ms": 100, "1s": 1000}
     hold_ms = 0
+    # each run leaves its own first seconds out
+    warmups_at_most = 0
 
     def measure(self, system, variant):
         stream = f"{self.name.lower()}-{next(_numbers)}"
@@ -246,7 +256,7 @@ class Client(Workload):
     @staticmethod
     def sluice(system, variant, events):
         words = ("bench", "--events", events, "--event-bytes", SIZES[variant], "--segments", 2)
-        return client_figures(json.loads(system.gateway.command(*map(str, words))))
+        return sluice_bench(system, words)
 
     @staticmethod
     def perf_test(system, topic, size, records):
@@ -270,12 +280,13 @@ class TransactionSize(Workload):
     metrics = (Metric("commit_ms_p50", better="less"),)
     megabytes = {"1MB": 1, "100MB": 100, "1GB": 1000}
     size = 1000
+    warmups_at_most = 1
 
     def measure(self, system, variant):
         size = self.megabytes[variant] * 1_000_000
         if system.name == "sluice":
             words = ("bench", "--events", size // self.size, "--event-bytes", self.size, "--commit-interval", "1d")
-            return client_figures(json.loads(system.gateway.command(*map(str, words), "--segments", "2")))
+            return sluice_bench(system, (*words, "--segments", 2))
         stream = f"w7-{next(_numbers)}"
         system.create(stream)
         limits = {"transaction_bytes": size, "transactions": 1}
@@ -308,8 +319,11 @@ def checked_write(system, stream, figures):
     return figures
 
 
-def client_figures(answer):
-    """The figures of `sluice bench` under the names that the other systems' have."""
+def sluice_bench(system, words):
+    """The figures of `sluice bench`, the Rust client, under the names that the other systems' have."""
+    printed = system.gateway.command(*map(str, words))
+    # before the answer it says what it is doing
+    answer, _ = json.JSONDecoder().raw_decode(printed, printed.index("{"))
     write = answer["write"]
     return {
         "records": answer["events"],

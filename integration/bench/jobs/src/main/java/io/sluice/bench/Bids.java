@@ -11,8 +11,8 @@ import org.apache.flink.table.data.binary.BinaryStringData;
 
 /** Nexmark's bids: skewed over few hot auctions and bidders, one of a few channels, a link and some letters. */
 final class Bids implements GeneratorSource.Generator<RowData> {
-    static final String COLUMNS = "auction BIGINT NOT NULL, bidder BIGINT NOT NULL, price BIGINT NOT NULL, channel STRING NOT NULL,"
-            + " url STRING NOT NULL, dateTime TIMESTAMP(3) NOT NULL, extra STRING NOT NULL";
+    static final String COLUMNS = "auction BIGINT NOT NULL, bidder BIGINT NOT NULL, price BIGINT NOT NULL, `channel` STRING NOT NULL,"
+            + " `url` STRING NOT NULL, `dateTime` TIMESTAMP(3) NOT NULL, `extra` STRING NOT NULL";
 
     /** Three numbers and a time. */
     private static final int FIXED_BYTES = 4 * Long.BYTES;

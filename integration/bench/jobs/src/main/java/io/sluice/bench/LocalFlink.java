@@ -12,6 +12,7 @@ import org.apache.flink.configuration.RestOptions;
 import org.apache.flink.configuration.RestartStrategyOptions;
 import org.apache.flink.configuration.TaskManagerOptions;
 import org.apache.flink.runtime.checkpoint.AbstractCheckpointStats;
+import org.apache.flink.runtime.checkpoint.CheckpointStatsSnapshot;
 import org.apache.flink.runtime.checkpoint.CheckpointStatsStatus;
 import org.apache.flink.runtime.jobmaster.JobResult;
 import org.apache.flink.runtime.minicluster.MiniCluster;
@@ -78,7 +79,12 @@ final class LocalFlink implements AutoCloseable {
 
     /** How long the completed checkpoints of a job took, the newest ones. */
     double[] checkpointMillis(JobID job) throws Exception {
-        return cluster.getExecutionGraph(job).get().getCheckpointStatsSnapshot().getHistory().getCheckpoints().stream()
+        CheckpointStatsSnapshot checkpoints = cluster.getExecutionGraph(job).get().getCheckpointStatsSnapshot();
+        if (checkpoints == null) {
+            // a batch job has none
+            return new double[0];
+        }
+        return checkpoints.getHistory().getCheckpoints().stream()
                 .filter(checkpoint -> checkpoint.getStatus() == CheckpointStatsStatus.COMPLETED)
                 .mapToDouble(AbstractCheckpointStats::getEndToEndDuration)
                 .toArray();
