@@ -3,8 +3,9 @@
 CACHE ?= $(or $(SLUICE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sluice)
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 MVN = mvn -q -B -f java-shim/pom.xml
+BENCH = python3 integration/bench/bench.py $(if $(WORKLOADS),--workloads $(WORKLOADS)) $(if $(SYSTEMS),--systems $(SYSTEMS)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
-.PHONY: help check build test test-rust test-java test-flink test-demo test-snippets demo demo-keep demo-stop bench clean
+.PHONY: help check build test test-rust test-java test-flink test-demo test-snippets demo demo-keep demo-stop bench bench-quick bench-gateway clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -51,9 +52,15 @@ demo-keep: ## the demo, left running
 demo-stop: ## ends what demo-keep left running
 	python3 integration/demo/demo.py --stop
 
-bench: ## the gateway's own figures, beside the disk's
+bench: ## Sluice beside its peers; WORKLOADS=W1,W4 SYSTEMS=sluice,kafka ROUNDS=3 choose
+	$(BENCH)
+
+bench-quick: ## the same in small, to see that everything runs
+	$(BENCH) --quick
+
+bench-gateway: ## the gateway's own figures, beside the disk's
 	cargo build --release --locked -p sluice-gateway
-	integration/bench.sh $(CARGO_TARGET_DIR)/release/sluice
+	integration/bench/gateway.sh $(CARGO_TARGET_DIR)/release/sluice
 
 clean: ## removes build outputs, keeps downloads
 	rm -rf $(CARGO_TARGET_DIR)

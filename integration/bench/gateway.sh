@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The gateway's own figures, beside the disk's in the same run: bench.sh <path of the binary sluice>
+# The gateway's own figures, beside the disk's in the same run: gateway.sh <path of the binary sluice>
 set -euo pipefail
 sluice=$1
 folder=$(mktemp -d "${BENCH_DIR:-$PWD}/bench.XXXXXX")
