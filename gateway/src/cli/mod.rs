@@ -1,7 +1,7 @@
 //! The command line: `sluice serve` and everything that talks to a gateway.
 //!
 //! Data goes to stdout, everything else to stderr. A failed command says why in one sentence that starts with `error:`
-//! and ends with an exit code of [`exit::Exit`].
+//! and ends with an exit code of `exit::Exit`.
 
 mod admin;
 mod bench;

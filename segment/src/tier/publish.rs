@@ -125,7 +125,7 @@ impl Shared {
         let (shared, path) = (self.clone(), hidden.below(&self.root));
         let finish = move || -> Result<WrittenFile, Error> {
             let (written, out) = writer.finish()?;
-            out.file.sync_data().map_err(Error::disk("sync", &path))?;
+            out.finish().map_err(Error::disk("sync", &path))?;
             shared.sync_folder(&path)?;
             Ok(written)
         };

@@ -117,6 +117,9 @@ impl Tierer {
                     self.resting.insert(id, Rest { next_offset: segment.next_offset, until_ms, failures: 0 });
                 }
                 Err(Error::Stopped) => break,
+                Err(error) if matches!(self.shared.stream_name(id.stream), Ok(None)) => {
+                    tracing::debug!(segment = %id, %error, "the stream was deleted while it was published");
+                }
                 Err(error) => {
                     tracing::warn!(segment = %id, %error, "cannot publish; trying again later");
                     self.rest_after_failure(id, now_ms, rest.map_or(0, |rest| rest.failures));
