@@ -245,7 +245,9 @@ pub fn sluice(line: &str, stdin: &str, endpoint: &str) -> Run {
         0 => part.split_whitespace().collect::<Vec<_>>(),
         _ => vec![part],
     });
-    let mut child = Command::new(BINARY)
+    // A command that does not end fails its test and not the whole run: code 137.
+    let mut child = Command::new("timeout")
+        .args(["-s", "KILL", "60", BINARY])
         .args(words)
         .env_clear()
         .env("SLUICE_ENDPOINT", endpoint)
@@ -257,7 +259,7 @@ pub fn sluice(line: &str, stdin: &str, endpoint: &str) -> Run {
     child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
     let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
     Run {
-        code: status.code().unwrap(),
+        code: status.code().unwrap_or(137),
         out: String::from_utf8(stdout).unwrap(),
         err: String::from_utf8(stderr).unwrap(),
     }
