@@ -32,8 +32,10 @@ from processes import tail  # noqa: E402
 from systems import SYSTEMS  # noqa: E402
 from workloads import WORKLOADS  # noqa: E402
 
-FULL = {"rounds": 3, "warmups": 2, "seconds": 20.0, "read_gigabytes": 6.0, "batch_records": 20_000_000}
-QUICK = {"rounds": 1, "warmups": 0, "seconds": 4.0, "read_gigabytes": 0.2, "batch_records": 1_000_000}
+FULL = {"rounds": 3, "warmups": 2, "seconds": 20.0, "sustained_seconds": 600.0, "read_gigabytes": 6.0}
+FULL |= {"batch_records": 20_000_000, "prepared": 10_000}
+QUICK = {"rounds": 1, "warmups": 0, "seconds": 4.0, "sustained_seconds": 10.0, "read_gigabytes": 0.2}
+QUICK |= {"batch_records": 1_000_000, "prepared": 1_000}
 QUICK_SYSTEMS = ("sluice", "kafka", "kafka-avro", "paimon", "iceberg")
 
 
@@ -80,7 +82,7 @@ class Bench:
 
     def run(self, workload):
         """Every group of variants with systems started from nothing."""
-        variants = workload.variants[:1] if self.options.quick and not workload.shares_data else workload.variants
+        variants = workload.quick_variants if self.options.quick else workload.variants
         for group in [variants] if workload.shares_data else [[variant] for variant in variants]:
             try:
                 for name in workload.systems:
@@ -103,8 +105,8 @@ class Bench:
 
     def run_variant(self, workload, variant):
         """All systems in turn, round after round; the first rounds of those with a server only warm it up."""
-        warmups = min(self.options.warmups, workload.warmups_at_most)
-        for number in range(-warmups, self.options.rounds):
+        warmups, rounds = workload.rounds(variant)
+        for number in range(-warmups, rounds):
             for system in self.started:
                 if (number < 0 and system.pid is None) or not workload.applies(system, variant):
                     continue
@@ -156,6 +158,8 @@ def parse(arguments):
     parser.add_argument("--rounds", type=int, help="measured runs of each system (3; quick: 1)")
     parser.add_argument("--warmups", type=int, help="full-size runs before them that do not count (2; quick: 0)")
     parser.add_argument("--seconds", type=float, help="how long a job writes (20; quick: 4)")
+    parser.add_argument("--sustained-seconds", type=float, help="how long W1 writes in its sustained variant (600; quick: 10)")
+    parser.add_argument("--prepared", type=int, help="prepared transactions that W7 recovers (10,000; quick: 1,000)")
     parser.add_argument("--read-gigabytes", type=float, help="how much a job reads (6; quick: 0.2)")
     parser.add_argument("--batch-records", type=int, help="rows of the batch query (20 million; quick: 1 million)")
     parser.add_argument("--binary", help="a release binary `sluice` to measure; by default it is built from this clone")

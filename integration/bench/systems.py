@@ -75,6 +75,17 @@ class System:
         """How many events of a stream are committed; None where only reading them all would tell."""
         return None
 
+    def create_expiring(self, name):
+        """A stream whose older part may be removed while it is written; see `expire`."""
+        self.create(name)
+
+    def expire(self, name):
+        """Removes the older part of such a stream, unless the system does so by itself; returns its backlog as `backlog` does."""
+        return None
+
+    def drop_expiring(self, name):
+        self.drop(name)
+
     def publish(self, name):
         """Brings everything committed into its final files."""
 
@@ -123,6 +134,41 @@ class Sluice(System):
         segments = json.loads(self.gateway.command("stream", "describe", self.stream(name)))["segments"]
         return sum(int(segment["next_offset"]) - int(segment["parquet_end"]) for segment in segments)
 
+    def create_expiring(self, name):
+        # the job makes one stream after the other (Slices.java)
+        pass
+
+    def expire(self, name):
+        slices = self._slices(name)
+        backlogs = {part: self.backlog(part) for part in slices}
+        # transactions of the newest two may still be open
+        for part in slices[:-2]:
+            if backlogs[part] == 0:
+                self.drop(part)
+        return sum(backlogs.values())
+
+    def drop_expiring(self, name):
+        for part in self._slices(name):
+            self.drop(part)
+
+    def _slices(self, name):
+        """The streams that stand for one, oldest first."""
+        listed = json.loads(self.gateway.command("stream", "list", "bench"))
+        names = (entry["stream"].removeprefix("bench/") for entry in listed)
+        return sorted(part for part in names if part.startswith(f"{name}-"))
+
+    def transactions(self, name):
+        """How many transactions of the sink named like a stream are prepared."""
+        words = ("txn", "list", "--sink", self.stream(name), "--state", "prepared", "--limit", "1000000")
+        return len(json.loads(self.gateway.command(*words)))
+
+    def recover(self):
+        """Kills the gateway as a power cut would; returns the seconds from its start to its being ready."""
+        self.gateway.kill_9()
+        began = time.perf_counter()
+        self.gateway.start()
+        return time.perf_counter() - began
+
     def publish(self, name):
         self.gateway.command("stream", "flush", self.stream(name))
 
@@ -159,7 +205,8 @@ class Kafka(System):
             "transaction.state.log.min.isr=1\n"
             "group.initial.rebalance.delay.ms=0\n"
             # what is dropped is gone before the next run, not a minute later
-            "log.segment.delete.delay.ms=100\n" + self.flush
+            "log.segment.delete.delay.ms=100\n"
+            "log.retention.check.interval.ms=5000\n" + self.flush
         )
         self.tool("kafka.tools.StorageTool", "format", "-t", "c2x1aWNlLWJlbmNobWFyaw", "-c", properties)
         argv = ("java", *BROKER_OPTIONS, "-cp", self.tools.broker_classpath, "kafka.Kafka", properties)
@@ -192,8 +239,12 @@ class Kafka(System):
     def job_arguments(self):
         return ["system=kafka", f"endpoint={self.endpoint}"]
 
-    def create(self, name, of_bytes=True):
-        self._topics("--create", "--topic", name, "--partitions", "2", "--replication-factor", "1")
+    def create(self, name, of_bytes=True, settings=()):
+        configured = [word for setting in settings for word in ("--config", setting)]
+        self._topics("--create", "--topic", name, "--partitions", "2", "--replication-factor", "1", *configured)
+
+    def create_expiring(self, name):
+        self.create(name, settings=("retention.bytes=2147483648", "segment.bytes=268435456"))
 
     def drop(self, name):
         self._topics("--delete", "--topic", name)

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from commands import run
@@ -56,6 +57,8 @@ class Workload:
     name = ""
     title = ""
     variants = ()
+    # those that show that it works
+    quick_variants = ()
     systems = ()
     metrics = (RATE, CPU)
     # whether all variants work on what is prepared for the first; else the systems start from nothing for each
@@ -70,6 +73,10 @@ class Workload:
         """Whether a system takes part in a variant."""
         return True
 
+    def rounds(self, variant):
+        """How often it warms up and how often it is measured."""
+        return min(self.options.warmups, self.warmups_at_most), self.options.rounds
+
     def prepare(self, system, variant):
         """What is needed once, before the first run."""
 
@@ -79,20 +86,50 @@ class Workload:
 
 
 SIZES = {"100B": 100, "1KiB": 1024}
+SUSTAINED = "100B-sustained"
+SAMPLE_S = 1
 
 
 class Write(Workload):
     name = "W1"
-    title = "Flink -> exactly-once sink, burst"
-    variants = tuple(SIZES)
+    title = "Flink -> exactly-once sink"
+    variants = (*SIZES, SUSTAINED)
+    quick_variants = ("100B", SUSTAINED)
     systems = ("sluice", "kafka", "kafka-fsync", "paimon", "iceberg", "discard")
+
+    def applies(self, system, variant):
+        return variant != SUSTAINED or system.name in ("sluice", "kafka")
+
+    def rounds(self, variant):
+        return (0, 1) if variant == SUSTAINED else super().rounds(variant)
 
     def measure(self, system, variant):
         stream = f"w1-{next(_numbers)}"
+        if variant == SUSTAINED:
+            return self.sustained(system, stream)
         system.create(stream)
         figures = write_bytes(self.tools, system, stream, SIZES[variant], seconds=self.options.seconds)
         if system.family != "discard":
             system.drop(stream)
+        return figures
+
+
+    def sustained(self, system, stream):
+        """Ten minutes, with the older events removed meanwhile; how the backlog grew tells whether it would go on like this."""
+        seconds = self.options.sustained_seconds
+        slice_seconds = max(1, int(seconds / 30))
+        backlogs = []
+        system.create_expiring(stream)
+        arguments = {"stream": system.stream(stream), "size": 100, "seconds": seconds, "slice_s": slice_seconds}
+        with ThreadPoolExecutor(1) as thread:
+            running = thread.submit(java, self.tools, system, "write-bytes", seconds + JOB_TIMEOUT_S, **arguments)
+            while not running.done():
+                time.sleep(SAMPLE_S)
+                backlogs.append(system.expire(stream))
+        figures = running.result()
+        system.drop_expiring(stream)
+        if backlogs[-1] is not None:
+            figures |= {"backlog_half": backlogs[len(backlogs) // 2], "backlog_end": backlogs[-1], "backlog_max": max(backlogs)}
         return figures
 
 
@@ -119,6 +156,7 @@ class Read(Filled):
     name = "W2"
     title = "bounded Flink read"
     variants = tuple(SIZES)
+    quick_variants = ("100B",)
     systems = ("sluice", "kafka", "paimon", "iceberg")
 
     def prepare(self, system, variant):
@@ -142,6 +180,7 @@ class Bids(Filled):
     name = "W3"
     title = "Flink SQL over Nexmark bids"
     variants = ("insert", "count-sum", "all-columns")
+    quick_variants = variants
     systems = ("sluice", "kafka-avro", "kafka-json", "paimon", "iceberg", "blackhole")
     actions = {"count-sum": "sum", "all-columns": "read"}
     shares_data = True
@@ -173,6 +212,7 @@ class Batch(Filled):
     name = "W8"
     title = "COUNT and SUM by channel over bids, as a batch"
     variants = ("flink", "duckdb")
+    quick_variants = variants
     systems = ("sluice", "kafka-avro", "paimon", "iceberg")
     metrics = (Metric("seconds", better="less"),)
     shares_data = True
@@ -196,6 +236,7 @@ class Latency(Workload):
     name = "W4"
     title = "10,000 events/s through Flink: from an event to a reader of committed data"
     variants = ("100ms", "1s")
+    quick_variants = ("100ms",)
     systems = ("sluice", "kafka", "kafka-fsync")
     metrics = (Metric("latency_ms_p50", "-p50", "less"), Metric("latency_ms_p99", "-p99", "less"))
     checkpoint_ms = {"100ms": 100, "1s": 1000}
@@ -218,6 +259,7 @@ class OpenTransaction(Latency):
     name = "W5"
     title = "the same, while another transaction stays open for 10 s"
     variants = ("held-10s",)
+    quick_variants = variants
     metrics = (Metric("latency_ms_max", better="less"),)
     checkpoint_ms = {"held-10s": 200}
     hold_ms = 10_000
@@ -227,6 +269,7 @@ class Client(Workload):
     name = "W6"
     title = "client without Flink, transactions of one second"
     variants = tuple(SIZES)
+    quick_variants = ("100B",)
     systems = ("sluice", "kafka", "kafka-fsync")
     metrics = (RATE, Metric("commit_ms_p50", "-commit", "less"))
 
@@ -245,7 +288,7 @@ class Client(Workload):
         size = SIZES[variant]
         stream = f"w6-{next(_numbers)}"
         system.create(stream)
-        figures = java(self.tools, system, "kafka-client", stream=stream, size=size, seconds=self.options.seconds)
+        figures = java(self.tools, system, "kafka-client", stream=stream, size=size, seconds=self.options.seconds, commit_ms=1000)
         if system.name == "kafka":
             figures["perf_test_records_per_s"] = self.perf_test(system, stream, size, figures["records"])
             agreement = figures["records_per_s"] / figures["perf_test_records_per_s"]
@@ -272,17 +315,27 @@ class Client(Workload):
         return float(re.findall(r"records sent, ([\d.]+) records/sec", printed)[-1])
 
 
+RECOVERY = "recovery"
+
+
 class TransactionSize(Workload):
     name = "W7"
     title = "prepare and commit of a transaction, by its size"
-    variants = ("1MB", "100MB", "1GB")
+    variants = ("1MB", "100MB", "1GB", RECOVERY)
+    quick_variants = ("1MB", RECOVERY)
     systems = ("sluice", "kafka", "kafka-fsync")
-    metrics = (Metric("commit_ms_p50", better="less"),)
+    metrics = (Metric("commit_ms_p50", better="less"), Metric("recovery_s", better="less"))
     megabytes = {"1MB": 1, "100MB": 100, "1GB": 1000}
     size = 1000
     warmups_at_most = 1
 
+    def applies(self, system, variant):
+        # Kafka keeps one prepared transaction for each producer
+        return variant != RECOVERY or system.name == "sluice"
+
     def measure(self, system, variant):
+        if variant == RECOVERY:
+            return self.recovery(system)
         size = self.megabytes[variant] * 1_000_000
         if system.name == "sluice":
             words = ("bench", "--events", size // self.size, "--event-bytes", self.size, "--commit-interval", "1d")
@@ -293,6 +346,18 @@ class TransactionSize(Workload):
         figures = java(self.tools, system, "kafka-client", stream=stream, size=self.size, **limits)
         system.drop(stream)
         return figures
+
+    def recovery(self, system):
+        """From the start after kill -9 until the gateway is ready, with many prepared transactions to find again."""
+        stream = f"w7-{next(_numbers)}"
+        system.create(stream)
+        arguments = {"stream": system.stream(stream), "transactions": self.options.prepared}
+        prepared = java(self.tools, system, "prepare-many", **arguments)["records"]
+        seconds = system.recover()
+        found = system.transactions(stream)
+        if found != prepared:
+            raise DemoFailure(f"{prepared:,} transactions were prepared, but after kill -9 there are {found:,}")
+        return {"records": prepared, "recovery_s": seconds}
 
 
 def write_bytes(tools, system, stream, size, timeout_s=JOB_TIMEOUT_S, **limits):
