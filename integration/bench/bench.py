@@ -26,7 +26,7 @@ import gateway as gateway_module  # noqa: E402
 import report  # noqa: E402
 from cache import Cache  # noqa: E402
 from commands import run  # noqa: E402
-from failure import DemoFailure  # noqa: E402
+from failure import Failure  # noqa: E402
 from flink_distribution import check_java, check_maven  # noqa: E402
 from processes import tail  # noqa: E402
 from systems import SYSTEMS  # noqa: E402
@@ -113,6 +113,8 @@ class Bench:
                 for waiting in self.started:
                     waiting.settle()
                 self.note(workload, variant, system, number, workload.measure(system, variant))
+        for system in self.started:
+            workload.finish(system, variant)
 
     def note(self, workload, variant, system, number, figures):
         counted = number >= 0
@@ -195,7 +197,7 @@ def main(arguments):
         print(report.summarize(workloads, bench.results))
         print(f"\n{len(bench.results)} runs in {results_file}")
         return 0
-    except DemoFailure as failure:
+    except Failure as failure:
         print(f"\nThe benchmark failed: {failure}", file=sys.stderr)
         for log in failure.logs:
             print(f"\n  the last lines of {log}:", *tail(log), sep="\n    ", file=sys.stderr)

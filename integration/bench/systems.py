@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from commands import run
-from failure import DemoFailure
+from failure import Failure
 from gateway import Gateway
 from processes import Processes, free_port
 
@@ -75,17 +75,6 @@ class System:
         """How many events of a stream are committed; None where only reading them all would tell."""
         return None
 
-    def create_expiring(self, name):
-        """A stream whose older part may be removed while it is written; see `expire`."""
-        self.create(name)
-
-    def expire(self, name):
-        """Removes the older part of such a stream, unless the system does so by itself; returns its backlog as `backlog` does."""
-        return None
-
-    def drop_expiring(self, name):
-        self.drop(name)
-
     def publish(self, name):
         """Brings everything committed into its final files."""
 
@@ -134,11 +123,8 @@ class Sluice(System):
         segments = json.loads(self.gateway.command("stream", "describe", self.stream(name)))["segments"]
         return sum(int(segment["next_offset"]) - int(segment["parquet_end"]) for segment in segments)
 
-    def create_expiring(self, name):
-        # the job makes one stream after the other (Slices.java)
-        pass
-
     def expire(self, name):
+        """Deletes the finished and published ones of a stream's slices (Slices.java); returns the backlog of all."""
         slices = self._slices(name)
         backlogs = {part: self.backlog(part) for part in slices}
         # transactions of the newest two may still be open
@@ -147,7 +133,7 @@ class Sluice(System):
                 self.drop(part)
         return sum(backlogs.values())
 
-    def drop_expiring(self, name):
+    def drop_slices(self, name):
         for part in self._slices(name):
             self.drop(part)
 
@@ -205,8 +191,7 @@ class Kafka(System):
             "transaction.state.log.min.isr=1\n"
             "group.initial.rebalance.delay.ms=0\n"
             # what is dropped is gone before the next run, not a minute later
-            "log.segment.delete.delay.ms=100\n"
-            "log.retention.check.interval.ms=5000\n" + self.flush
+            "log.segment.delete.delay.ms=100\n" + self.flush
         )
         self.tool("kafka.tools.StorageTool", "format", "-t", "c2x1aWNlLWJlbmNobWFyaw", "-c", properties)
         argv = ("java", *BROKER_OPTIONS, "-cp", self.tools.broker_classpath, "kafka.Kafka", properties)
@@ -221,7 +206,7 @@ class Kafka(System):
                     return
             except OSError:
                 time.sleep(0.1)
-        raise DemoFailure(f"Kafka's broker did not come up within {START_TIMEOUT_S} s", [self.broker.log])
+        raise Failure(f"Kafka's broker did not come up within {START_TIMEOUT_S} s", [self.broker.log])
 
     def tool(self, main, *arguments, timeout_s=120):
         """What a tool of Kafka's distribution prints."""
@@ -239,12 +224,8 @@ class Kafka(System):
     def job_arguments(self):
         return ["system=kafka", f"endpoint={self.endpoint}"]
 
-    def create(self, name, of_bytes=True, settings=()):
-        configured = [word for setting in settings for word in ("--config", setting)]
-        self._topics("--create", "--topic", name, "--partitions", "2", "--replication-factor", "1", *configured)
-
-    def create_expiring(self, name):
-        self.create(name, settings=("retention.bytes=2147483648", "segment.bytes=268435456"))
+    def create(self, name, of_bytes=True):
+        self._topics("--create", "--topic", name, "--partitions", "2", "--replication-factor", "1")
 
     def drop(self, name):
         self._topics("--delete", "--topic", name)
