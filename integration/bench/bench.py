@@ -78,6 +78,7 @@ class Bench:
         self.run_folder = run_folder
         self.results_file = results_file
         self.results = []
+        self.failed = []
         self.started = []
 
     def run(self, workload):
@@ -89,6 +90,10 @@ class Bench:
                     if name in self.options.systems:
                         self.start(name)
                 self.run_group(workload, group)
+            except Failure as failure:
+                # the others still get their turn
+                explain(failure)
+                self.failed.append(f"{workload.name} {', '.join(group)}")
             finally:
                 self.stop_all()
 
@@ -177,6 +182,12 @@ def parse(arguments):
     return options
 
 
+def explain(failure):
+    print(f"\nThe benchmark failed: {failure}", file=sys.stderr)
+    for log in failure.logs:
+        print(f"\n  the last lines of {log}:", *tail(log), sep="\n    ", file=sys.stderr)
+
+
 def main(arguments):
     options = parse(arguments)
     cache = Cache()
@@ -196,11 +207,11 @@ def main(arguments):
             bench.run(workload)
         print(report.summarize(workloads, bench.results))
         print(f"\n{len(bench.results)} runs in {results_file}")
-        return 0
+        if bench.failed:
+            print(f"failed, see above: {'; '.join(bench.failed)}")
+        return 1 if bench.failed else 0
     except Failure as failure:
-        print(f"\nThe benchmark failed: {failure}", file=sys.stderr)
-        for log in failure.logs:
-            print(f"\n  the last lines of {log}:", *tail(log), sep="\n    ", file=sys.stderr)
+        explain(failure)
         return 1
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
