@@ -25,8 +25,9 @@ test-rust: ## crates, and the gateway as a process that is killed
 	cargo build --locked --workspace --tests --bins
 	cargo test --locked --workspace
 
-test-demo: ## the demo's judge
+test-demo: ## the demo's judge, the benchmarks' sums
 	cd integration/demo && python3 -m unittest -v test_oracle
+	cd integration/bench && python3 -m unittest -v test_report
 
 test-java: ## the connector, with the real gateway and Flink in a MiniCluster
 	cargo build --locked --workspace --tests --bins

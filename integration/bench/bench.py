@@ -26,14 +26,16 @@ import gateway as gateway_module  # noqa: E402
 import report  # noqa: E402
 from cache import Cache  # noqa: E402
 from commands import run  # noqa: E402
-from failure import DemoFailure  # noqa: E402
+from failure import Failure  # noqa: E402
 from flink_distribution import check_java, check_maven  # noqa: E402
 from processes import tail  # noqa: E402
 from systems import SYSTEMS  # noqa: E402
 from workloads import WORKLOADS  # noqa: E402
 
-FULL = {"rounds": 3, "warmups": 2, "seconds": 20.0, "read_gigabytes": 6.0, "batch_records": 20_000_000}
-QUICK = {"rounds": 1, "warmups": 0, "seconds": 4.0, "read_gigabytes": 0.2, "batch_records": 1_000_000}
+FULL = {"rounds": 3, "warmups": 2, "seconds": 20.0, "sustained_seconds": 600.0, "read_gigabytes": 6.0}
+FULL |= {"batch_records": 20_000_000, "prepared": 10_000}
+QUICK = {"rounds": 1, "warmups": 0, "seconds": 4.0, "sustained_seconds": 10.0, "read_gigabytes": 0.2}
+QUICK |= {"batch_records": 1_000_000, "prepared": 1_000}
 QUICK_SYSTEMS = ("sluice", "kafka", "kafka-avro", "paimon", "iceberg")
 
 
@@ -76,17 +78,22 @@ class Bench:
         self.run_folder = run_folder
         self.results_file = results_file
         self.results = []
+        self.failed = []
         self.started = []
 
     def run(self, workload):
         """Every group of variants with systems started from nothing."""
-        variants = workload.variants[:1] if self.options.quick and not workload.shares_data else workload.variants
+        variants = workload.quick_variants if self.options.quick else workload.variants
         for group in [variants] if workload.shares_data else [[variant] for variant in variants]:
             try:
                 for name in workload.systems:
                     if name in self.options.systems:
                         self.start(name)
                 self.run_group(workload, group)
+            except Failure as failure:
+                # the others still get their turn
+                explain(failure)
+                self.failed.append(f"{workload.name} {', '.join(group)}")
             finally:
                 self.stop_all()
 
@@ -103,14 +110,16 @@ class Bench:
 
     def run_variant(self, workload, variant):
         """All systems in turn, round after round; the first rounds of those with a server only warm it up."""
-        warmups = min(self.options.warmups, workload.warmups_at_most)
-        for number in range(-warmups, self.options.rounds):
+        warmups, rounds = workload.rounds(variant)
+        for number in range(-warmups, rounds):
             for system in self.started:
                 if (number < 0 and system.pid is None) or not workload.applies(system, variant):
                     continue
                 for waiting in self.started:
                     waiting.settle()
                 self.note(workload, variant, system, number, workload.measure(system, variant))
+        for system in self.started:
+            workload.finish(system, variant)
 
     def note(self, workload, variant, system, number, figures):
         counted = number >= 0
@@ -156,6 +165,8 @@ def parse(arguments):
     parser.add_argument("--rounds", type=int, help="measured runs of each system (3; quick: 1)")
     parser.add_argument("--warmups", type=int, help="full-size runs before them that do not count (2; quick: 0)")
     parser.add_argument("--seconds", type=float, help="how long a job writes (20; quick: 4)")
+    parser.add_argument("--sustained-seconds", type=float, help="how long W1 writes in its sustained variant (600; quick: 10)")
+    parser.add_argument("--prepared", type=int, help="prepared transactions that W7 recovers (10,000; quick: 1,000)")
     parser.add_argument("--read-gigabytes", type=float, help="how much a job reads (6; quick: 0.2)")
     parser.add_argument("--batch-records", type=int, help="rows of the batch query (20 million; quick: 1 million)")
     parser.add_argument("--binary", help="a release binary `sluice` to measure; by default it is built from this clone")
@@ -169,6 +180,12 @@ def parse(arguments):
         if getattr(options, key) is None:
             setattr(options, key, value)
     return options
+
+
+def explain(failure):
+    print(f"\nThe benchmark failed: {failure}", file=sys.stderr)
+    for log in failure.logs:
+        print(f"\n  the last lines of {log}:", *tail(log), sep="\n    ", file=sys.stderr)
 
 
 def main(arguments):
@@ -190,11 +207,11 @@ def main(arguments):
             bench.run(workload)
         print(report.summarize(workloads, bench.results))
         print(f"\n{len(bench.results)} runs in {results_file}")
-        return 0
-    except DemoFailure as failure:
-        print(f"\nThe benchmark failed: {failure}", file=sys.stderr)
-        for log in failure.logs:
-            print(f"\n  the last lines of {log}:", *tail(log), sep="\n    ", file=sys.stderr)
+        if bench.failed:
+            print(f"failed, see above: {'; '.join(bench.failed)}")
+        return 1 if bench.failed else 0
+    except Failure as failure:
+        explain(failure)
         return 1
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)

@@ -32,7 +32,10 @@ COLUMNS = (
     ("latency ms p50", "latency_ms_p50", 1, 0),
     ("p99", "latency_ms_p99", 1, 0),
     ("max", "latency_ms_max", 1, 0),
-    ("backlog at end", "backlog_end", 1, 0),
+    ("recovery s", "recovery_s", 1, 2),
+    ("backlog at half", "backlog_half", 1, 0),
+    ("at end", "backlog_end", 1, 0),
+    ("most", "backlog_max", 1, 0),
 )
 
 

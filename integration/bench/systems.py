@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from commands import run
-from failure import DemoFailure
+from failure import Failure
 from gateway import Gateway
 from processes import Processes, free_port
 
@@ -123,6 +123,38 @@ class Sluice(System):
         segments = json.loads(self.gateway.command("stream", "describe", self.stream(name)))["segments"]
         return sum(int(segment["next_offset"]) - int(segment["parquet_end"]) for segment in segments)
 
+    def expire(self, name):
+        """Deletes the finished and published ones of a stream's slices (Slices.java); returns the backlog of all."""
+        slices = self._slices(name)
+        backlogs = {part: self.backlog(part) for part in slices}
+        # transactions of the newest two may still be open
+        for part in slices[:-2]:
+            if backlogs[part] == 0:
+                self.drop(part)
+        return sum(backlogs.values())
+
+    def drop_slices(self, name):
+        for part in self._slices(name):
+            self.drop(part)
+
+    def _slices(self, name):
+        """The streams that stand for one, oldest first."""
+        listed = json.loads(self.gateway.command("stream", "list", "bench"))
+        names = (entry["stream"].removeprefix("bench/") for entry in listed)
+        return sorted(part for part in names if part.startswith(f"{name}-"))
+
+    def transactions(self, name):
+        """How many transactions of the sink named like a stream are prepared."""
+        words = ("txn", "list", "--sink", self.stream(name), "--state", "prepared", "--limit", "1000000")
+        return len(json.loads(self.gateway.command(*words)))
+
+    def recover(self):
+        """Kills the gateway as a power cut would; returns the seconds from its start to its being ready."""
+        self.gateway.kill_9()
+        began = time.perf_counter()
+        self.gateway.start()
+        return time.perf_counter() - began
+
     def publish(self, name):
         self.gateway.command("stream", "flush", self.stream(name))
 
@@ -174,7 +206,7 @@ class Kafka(System):
                     return
             except OSError:
                 time.sleep(0.1)
-        raise DemoFailure(f"Kafka's broker did not come up within {START_TIMEOUT_S} s", [self.broker.log])
+        raise Failure(f"Kafka's broker did not come up within {START_TIMEOUT_S} s", [self.broker.log])
 
     def tool(self, main, *arguments, timeout_s=120):
         """What a tool of Kafka's distribution prints."""

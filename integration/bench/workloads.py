@@ -5,10 +5,11 @@ import json
 import os
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from commands import run
-from failure import DemoFailure
+from failure import Failure
 from systems import reset_peak_memory
 
 # what Flink's own configuration opens to it
@@ -33,7 +34,7 @@ def java(tools, system, job, timeout_s=JOB_TIMEOUT_S, **arguments):
     printed = run(command, f"the job {job} on {system.name}", timeout_s=timeout_s)
     figures = [line for line in printed.splitlines() if line.startswith("{")]
     if not figures:
-        raise DemoFailure(f"the job {job} on {system.name} printed no figures:\n{printed[-2000:]}")
+        raise Failure(f"the job {job} on {system.name} printed no figures:\n{printed[-2000:]}")
     return json.loads(figures[-1])
 
 
@@ -56,6 +57,8 @@ class Workload:
     name = ""
     title = ""
     variants = ()
+    # those that show that it works
+    quick_variants = ()
     systems = ()
     metrics = (RATE, CPU)
     # whether all variants work on what is prepared for the first; else the systems start from nothing for each
@@ -70,6 +73,10 @@ class Workload:
         """Whether a system takes part in a variant."""
         return True
 
+    def rounds(self, variant):
+        """How often it warms up and how often it is measured."""
+        return min(self.options.warmups, self.warmups_at_most), self.options.rounds
+
     def prepare(self, system, variant):
         """What is needed once, before the first run."""
 
@@ -77,23 +84,58 @@ class Workload:
         """One run; returns its figures."""
         raise NotImplementedError
 
+    def finish(self, system, variant):
+        """What is left to say after the last run of a variant."""
+
 
 SIZES = {"100B": 100, "1KiB": 1024}
+SUSTAINED = "100B-sustained"
+SAMPLE_S = 1
 
 
 class Write(Workload):
     name = "W1"
-    title = "Flink -> exactly-once sink, burst"
-    variants = tuple(SIZES)
+    title = "Flink -> exactly-once sink"
+    variants = (*SIZES, SUSTAINED)
+    quick_variants = ("100B", SUSTAINED)
     systems = ("sluice", "kafka", "kafka-fsync", "paimon", "iceberg", "discard")
+
+    def applies(self, system, variant):
+        # a broker has no second copy to write: what it reaches in a burst it reaches for long
+        return variant != SUSTAINED or system.name == "sluice"
+
+    def rounds(self, variant):
+        return (0, 1) if variant == SUSTAINED else super().rounds(variant)
 
     def measure(self, system, variant):
         stream = f"w1-{next(_numbers)}"
+        if variant == SUSTAINED:
+            return self.sustained(system, stream)
         system.create(stream)
         figures = write_bytes(self.tools, system, stream, SIZES[variant], seconds=self.options.seconds)
         if system.family != "discard":
             system.drop(stream)
         return figures
+
+
+    def sustained(self, system, stream):
+        """Ten minutes, with the older events removed meanwhile; how the backlog grew tells whether it would go on like this."""
+        seconds = self.options.sustained_seconds
+        slice_seconds = max(5, int(seconds / 30))
+        backlogs = []
+        arguments = {"stream": system.stream(stream), "size": 100, "seconds": seconds, "slice_s": slice_seconds}
+        with ThreadPoolExecutor(1) as thread:
+            running = thread.submit(java, self.tools, system, "write-bytes", seconds + JOB_TIMEOUT_S, **arguments)
+            while not running.done():
+                time.sleep(SAMPLE_S)
+                backlogs.append(system.expire(stream))
+        figures = running.result()
+        system.drop_slices(stream)
+        return figures | {
+            "backlog_half": backlogs[len(backlogs) // 2],
+            "backlog_end": backlogs[-1],
+            "backlog_max": max(backlogs),
+        }
 
 
 class Filled(Workload):
@@ -111,7 +153,7 @@ class Filled(Workload):
     def checked(self, system, figures):
         written = self.written[system.name]
         if figures["records"] != written:
-            raise DemoFailure(f"{written:,} records are in {system.name}, but {figures['records']:,} were read")
+            raise Failure(f"{written:,} records are in {system.name}, but {figures['records']:,} were read")
         return figures
 
 
@@ -119,6 +161,7 @@ class Read(Filled):
     name = "W2"
     title = "bounded Flink read"
     variants = tuple(SIZES)
+    quick_variants = ("100B",)
     systems = ("sluice", "kafka", "paimon", "iceberg")
 
     def prepare(self, system, variant):
@@ -142,6 +185,7 @@ class Bids(Filled):
     name = "W3"
     title = "Flink SQL over Nexmark bids"
     variants = ("insert", "count-sum", "all-columns")
+    quick_variants = variants
     systems = ("sluice", "kafka-avro", "kafka-json", "paimon", "iceberg", "blackhole")
     actions = {"count-sum": "sum", "all-columns": "read"}
     shares_data = True
@@ -173,6 +217,7 @@ class Batch(Filled):
     name = "W8"
     title = "COUNT and SUM by channel over bids, as a batch"
     variants = ("flink", "duckdb")
+    quick_variants = variants
     systems = ("sluice", "kafka-avro", "paimon", "iceberg")
     metrics = (Metric("seconds", better="less"),)
     shares_data = True
@@ -196,7 +241,8 @@ class Latency(Workload):
     name = "W4"
     title = "10,000 events/s through Flink: from an event to a reader of committed data"
     variants = ("100ms", "1s")
-    systems = ("sluice", "kafka", "kafka-fsync")
+    quick_variants = ("100ms",)
+    systems = ("sluice", "kafka")
     metrics = (Metric("latency_ms_p50", "-p50", "less"), Metric("latency_ms_p99", "-p99", "less"))
     checkpoint_ms = {"100ms": 100, "1s": 1000}
     hold_ms = 0
@@ -218,6 +264,7 @@ class OpenTransaction(Latency):
     name = "W5"
     title = "the same, while another transaction stays open for 10 s"
     variants = ("held-10s",)
+    quick_variants = variants
     metrics = (Metric("latency_ms_max", better="less"),)
     checkpoint_ms = {"held-10s": 200}
     hold_ms = 10_000
@@ -227,12 +274,14 @@ class Client(Workload):
     name = "W6"
     title = "client without Flink, transactions of one second"
     variants = tuple(SIZES)
+    quick_variants = ("100B",)
     systems = ("sluice", "kafka", "kafka-fsync")
     metrics = (RATE, Metric("commit_ms_p50", "-commit", "less"))
 
     def __init__(self, tools, options):
         super().__init__(tools, options)
         self.rate = {}
+        self.last = {}
 
     def prepare(self, system, variant):
         if system.name == "sluice":
@@ -245,13 +294,19 @@ class Client(Workload):
         size = SIZES[variant]
         stream = f"w6-{next(_numbers)}"
         system.create(stream)
-        figures = java(self.tools, system, "kafka-client", stream=stream, size=size, seconds=self.options.seconds)
-        if system.name == "kafka":
-            figures["perf_test_records_per_s"] = self.perf_test(system, stream, size, figures["records"])
-            agreement = figures["records_per_s"] / figures["perf_test_records_per_s"]
-            self.tools.say(f"{self.name} {variant} kafka: this client / kafka-producer-perf-test {agreement:.2f}")
+        figures = java(self.tools, system, "kafka-client", stream=stream, size=size, seconds=self.options.seconds, commit_ms=1000)
         system.drop(stream)
+        self.last[system.name] = figures
         return figures
+
+    def finish(self, system, variant):
+        """Tells how near this suite's client comes to Kafka's own measuring tool on the same broker."""
+        if system.name == "kafka":
+            system.create("perf-test")
+            last = self.last[system.name]
+            tool = self.perf_test(system, "perf-test", SIZES[variant], last["records"])
+            share = last["records_per_s"] / tool
+            self.tools.say(f"{self.name} {variant} kafka-producer-perf-test reaches {tool:,.0f} records/s; our client {share:.2f} of it")
 
     @staticmethod
     def sluice(system, variant, events):
@@ -272,17 +327,27 @@ class Client(Workload):
         return float(re.findall(r"records sent, ([\d.]+) records/sec", printed)[-1])
 
 
+RECOVERY = "recovery"
+
+
 class TransactionSize(Workload):
     name = "W7"
     title = "prepare and commit of a transaction, by its size"
-    variants = ("1MB", "100MB", "1GB")
+    variants = ("1MB", "100MB", "1GB", RECOVERY)
+    quick_variants = ("1MB", RECOVERY)
     systems = ("sluice", "kafka", "kafka-fsync")
-    metrics = (Metric("commit_ms_p50", better="less"),)
+    metrics = (Metric("commit_ms_p50", better="less"), Metric("recovery_s", better="less"))
     megabytes = {"1MB": 1, "100MB": 100, "1GB": 1000}
     size = 1000
     warmups_at_most = 1
 
+    def applies(self, system, variant):
+        # Kafka keeps one prepared transaction for each producer
+        return variant != RECOVERY or system.name == "sluice"
+
     def measure(self, system, variant):
+        if variant == RECOVERY:
+            return self.recovery(system)
         size = self.megabytes[variant] * 1_000_000
         if system.name == "sluice":
             words = ("bench", "--events", size // self.size, "--event-bytes", self.size, "--commit-interval", "1d")
@@ -293,6 +358,18 @@ class TransactionSize(Workload):
         figures = java(self.tools, system, "kafka-client", stream=stream, size=self.size, **limits)
         system.drop(stream)
         return figures
+
+    def recovery(self, system):
+        """From the start after kill -9 until the gateway is ready, with many prepared transactions to find again."""
+        stream = f"w7-{next(_numbers)}"
+        system.create(stream)
+        arguments = {"stream": system.stream(stream), "transactions": self.options.prepared}
+        prepared = java(self.tools, system, "prepare-many", **arguments)["records"]
+        seconds = system.recover()
+        found = system.transactions(stream)
+        if found != prepared:
+            raise Failure(f"{prepared:,} transactions were prepared, but after kill -9 there are {found:,}")
+        return {"records": prepared, "recovery_s": seconds}
 
 
 def write_bytes(tools, system, stream, size, timeout_s=JOB_TIMEOUT_S, **limits):
@@ -315,7 +392,7 @@ def checked_write(system, stream, figures):
         figures["backlog_end"] = backlog
     committed = system.committed(stream)
     if committed is not None and committed != figures["records"]:
-        raise DemoFailure(f"the job wrote {figures['records']:,} records, but {committed:,} are committed")
+        raise Failure(f"the job wrote {figures['records']:,} records, but {committed:,} are committed")
     return figures
 
 

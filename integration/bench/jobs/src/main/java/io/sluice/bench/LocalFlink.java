@@ -65,10 +65,10 @@ final class LocalFlink implements AutoCloseable {
         return new StreamExecutionEnvironment(settings(checkpointInterval));
     }
 
-    /** Waits for a job's end; fails with the job's own failure. */
-    void await(JobID job) throws Exception {
+    /** Waits for a job's end and returns the seconds it took; fails with the job's own failure. */
+    double await(JobID job) throws Exception {
         JobResult result = cluster.requestJobResult(job).get();
-        result.toJobExecutionResult(getClass().getClassLoader());
+        return result.toJobExecutionResult(getClass().getClassLoader()).getNetRuntime() / 1e3;
     }
 
     /** Cancels a job and waits until its tasks are gone. */

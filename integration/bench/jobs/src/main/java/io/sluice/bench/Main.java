@@ -35,6 +35,9 @@ public final class Main {
             case "sql":
                 Sql.run(arguments);
                 break;
+            case "prepare-many":
+                PrepareMany.run(arguments);
+                break;
             default:
                 throw new IllegalArgumentException("unknown job " + job);
         }

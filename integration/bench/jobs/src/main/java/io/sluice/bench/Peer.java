@@ -1,6 +1,7 @@
 package io.sluice.bench;
 
 import io.sluice.flink.sink.SluiceSink;
+import io.sluice.flink.sink.SluiceSinkBuilder;
 import io.sluice.flink.source.SluiceSource;
 import io.sluice.flink.source.StoppingPositions;
 import java.util.Properties;
@@ -28,7 +29,7 @@ abstract class Peer {
         String system = arguments.text("system");
         switch (system) {
             case "sluice":
-                return new Sluice(arguments.text("endpoint"));
+                return new Sluice(arguments.text("endpoint"), arguments.number("slice_s", 0));
             case "kafka":
                 return new Kafka(arguments.text("endpoint"));
             case "discard":
@@ -45,18 +46,22 @@ abstract class Peer {
     abstract Source<byte[], ?, ?> source(String stream, boolean bounded);
 
     private static final class Sluice extends Peer {
-        Sluice(String endpoint) {
+        private final long sliceSeconds;
+
+        /** @param sliceSeconds after which a sink goes on in another stream; 0: never */
+        Sluice(String endpoint, long sliceSeconds) {
             super(endpoint);
+            this.sliceSeconds = sliceSeconds;
         }
 
         @Override
         Sink<byte[]> sink(String stream, String id) {
-            return SluiceSink.<byte[]>builder()
+            SluiceSinkBuilder<byte[]> sink = SluiceSink.<byte[]>builder()
                     .setEndpoint(endpoint)
-                    .setStream(stream)
-                    .setSinkId(id)
-                    .setSerializer(new Bytes())
-                    .build();
+                    .setSinkId("bench/" + id)
+                    .setSegments(2)
+                    .setSerializer(new Bytes());
+            return (sliceSeconds == 0 ? sink.setStream(stream) : sink.setStreamRouter(new Slices(stream, sliceSeconds))).build();
         }
 
         @Override

@@ -30,9 +30,19 @@ final class Sql {
             StreamTableEnvironment tables = StreamTableEnvironment.create(new StreamExecutionEnvironment(settings));
             String table = Tables.create(tables, arguments, rows);
             JobID job = tables.executeSql(statement(tables, arguments, action, rows, table)).getJobClient().orElseThrow().getJobID();
-            flink.await(job);
-            Report report = action.equals("insert") ? Progress.untilNow() : Progress.untilEnd();
-            report.times("checkpoint", flink.checkpointMillis(job)).print();
+            double seconds = flink.await(job);
+            report(action, seconds).times("checkpoint", flink.checkpointMillis(job)).print();
+        }
+    }
+
+    private static Report report(String action, double jobSeconds) {
+        switch (action) {
+            case "insert":
+                return Progress.untilNow();
+            case "group":
+                return Progress.during(jobSeconds);
+            default:
+                return Progress.untilEnd();
         }
     }
 

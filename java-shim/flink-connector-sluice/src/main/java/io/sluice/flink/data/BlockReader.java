@@ -7,6 +7,9 @@ import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.types.logical.RowType;
 
 import java.io.IOException;
+import java.util.Arrays;
+import java.util.Set;
+import java.util.stream.Collectors;
 
 /**
  * Decodes blocks of one schema into rows, straight from the block's bytes. Not thread safe; use one per reader.
@@ -41,6 +44,12 @@ public final class BlockReader {
             wanted = columns;
         } else {
             wanted = new ColumnReader[projection.length];
+            Set<Integer> chosen = Arrays.stream(projection).boxed().collect(Collectors.toSet());
+            for (int i = 0; i < columns.length; i++) {
+                if (!chosen.contains(i)) {
+                    columns[i].setUnwanted();
+                }
+            }
             for (int i = 0; i < wanted.length; i++) {
                 wanted[i] = columns[projection[i]];
             }

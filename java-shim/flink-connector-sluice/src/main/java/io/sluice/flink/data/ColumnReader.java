@@ -11,6 +11,7 @@ abstract class ColumnReader {
     private int validity;
     private boolean hasNulls;
     private boolean absent;
+    private boolean unwanted;
     int rows;
 
     ColumnReader(String path, boolean nullable) {
@@ -29,9 +30,14 @@ abstract class ColumnReader {
         openValues(message);
     }
 
+    /** Nobody reads this column, so a block may lack it although it is NOT NULL. */
+    final void setUnwanted() {
+        unwanted = true;
+    }
+
     /** The block lacks this column. */
     final void openAbsent(int expected) throws IOException {
-        if (!nullable) {
+        if (!nullable && !unwanted) {
             throw new IOException("the block lacks column '" + path + "', which is NOT NULL");
         }
         absent = true;

@@ -71,6 +71,21 @@ class BlockRoundTripTest {
     }
 
     @Test
+    void onlyColumnsThatAreReadMustBeInTheBlock() throws IOException {
+        LogicalType number = new BigIntType(false);
+        BlockBuilder builder = new BlockBuilder(RowType.of(number), 1);
+        builder.append(GenericRowData.of(5L));
+        // as the gateway sends it to a reader that asked for the second of three columns
+        Block block = builder.finish().toProto().toBuilder().clearColumns().addColumns(1).build();
+        RowType type = RowType.of(number, number, number);
+        assertThat(new BlockReader(type, new int[] {1}).open(block).row(0)).isEqualTo(GenericRowData.of(5L));
+        assertThatThrownBy(() -> new BlockReader(type, new int[] {1, 2}).open(block))
+                .isInstanceOf(IOException.class)
+                .hasMessageContaining("the block lacks column 'f2', which is NOT NULL");
+        assertThatThrownBy(() -> new BlockReader(type, null).open(block)).isInstanceOf(IOException.class);
+    }
+
+    @Test
     void rowsOutliveTheirBlock() throws IOException {
         RowType type = RowType.of(new VarCharType(100), new VarBinaryType(100));
         BlockBuilder builder = new BlockBuilder(type, 1);
