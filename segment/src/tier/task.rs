@@ -1,6 +1,6 @@
 //! The one task that publishes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -44,6 +44,8 @@ pub struct Tierer {
     inbox: mpsc::Receiver<Command>,
     /// Segments that need no look before something changes.
     resting: HashMap<SegmentId, Rest>,
+    /// Flushes that were asked for while files were published.
+    flushes: VecDeque<Command>,
     /// Removals that wait for a backup or a verification to end.
     removals: Vec<(StreamName, oneshot::Sender<Result<(), Error>>)>,
     /// Says true when the task is to end.
@@ -62,7 +64,14 @@ struct Rest {
 
 impl Tierer {
     pub(super) fn new(shared: Arc<Shared>, inbox: mpsc::Receiver<Command>) -> Self {
-        Self { shared, inbox, resting: HashMap::new(), removals: Vec::new(), stop: watch::channel(false).1 }
+        Self {
+            shared,
+            inbox,
+            resting: HashMap::new(),
+            flushes: VecDeque::new(),
+            removals: Vec::new(),
+            stop: watch::channel(false).1,
+        }
     }
 
     /// Puts right what a crash left behind. Once, before anything reads files or [`Tierer::run`] begins.
@@ -76,6 +85,9 @@ impl Tierer {
         self.stop = stop.clone();
         let interval = Duration::from_millis(self.shared.options.interval_ms.max(1));
         loop {
+            while let Some(flush) = self.flushes.pop_front() {
+                self.obey(flush).await;
+            }
             tokio::select! {
                 biased;
                 () = stopped(&mut stop) => {
@@ -155,7 +167,19 @@ impl Tierer {
                 bytes: written.bytes,
                 reason: first.reason,
             });
+            self.remove_between_files().await;
         }
+    }
+
+    /// Whoever deletes a stream waits for its files to go, and a backlog takes long: removals have a turn after each file.
+    async fn remove_between_files(&mut self) {
+        while let Ok(command) = self.inbox.try_recv() {
+            match command {
+                Command::RemoveFiles(stream, answer) => self.removals.push((stream, answer)),
+                flush @ Command::Flush(..) => self.flushes.push_back(flush),
+            }
+        }
+        self.remove_deferred().await;
     }
 
     async fn obey(&mut self, command: Command) {

@@ -404,6 +404,20 @@ async fn a_deleted_stream_leaves_no_files_and_a_new_one_keeps_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_deletes_a_stream_does_not_wait_for_the_backlog_of_others() {
+    let mut world = World::fresh().await;
+    world.fill().await;
+    world.age();
+    let (tier, deleted) = (world.tier.clone(), StreamName::parse("nyc/deleted").unwrap());
+    let removed = tokio::spawn(async move { tier.remove_files(deleted).await });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!removed.is_finished(), "nobody runs the task yet");
+    assert!(world.tierer.look().await.len() >= 4);
+    let removed = tokio::time::timeout(Duration::from_secs(5), removed).await;
+    removed.expect("between two files, not after the look").unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_the_ledger_does_not_know_is_put_aside_and_a_missing_one_is_told() {
     let mut world = World::fresh().await;
     world.append(segment(0), 0..50).await;
