@@ -132,7 +132,9 @@ fn a_read_in_the_middle_reads_little() {
 fn a_time_is_found_to_the_row() {
     let batches = payloads(60);
     let schema = batches[0].schema();
-    let (written, content) = write(&schema, &batches, &tiny());
+    // Groups of many commits, which begin and end inside batches.
+    let options = WriterOptions { row_group_bytes: 4 << 20, page_bytes: 64 << 10, ..WriterOptions::default() };
+    let (written, content) = write(&schema, &batches, &options);
     let bytes = written.bytes;
     let counted = Counting::new(content);
     let reader = SegmentFileReader::open(counted.clone(), expected(&schema, written)).unwrap();
