@@ -11,6 +11,10 @@ use super::disk::{Disk, Entry, File, OpenMode};
 /// Most parts that one call to the kernel takes (IOV_MAX on Linux and macOS).
 const PARTS_MAX: usize = 1024;
 
+/// Room is reserved only where so much is free.
+#[cfg(target_os = "linux")]
+const RESERVE_FREE_BYTES_MIN: u64 = 1 << 30;
+
 /// The machine's file system.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OsDisk;
@@ -126,7 +130,12 @@ impl File for OsFile {
 
     #[cfg(target_os = "linux")]
     fn reserve(&self, position: u64, bytes: u64) {
-        // Refused where the file system has no such call, and when the disk is nearly full: then writing tells.
+        // On a disk with little left the room is worth more to whoever writes next.
+        let free = rustix::fs::fstatvfs(&self.file).map_or(0, |stat| stat.f_bavail.saturating_mul(stat.f_frsize));
+        if free < RESERVE_FREE_BYTES_MIN {
+            return;
+        }
+        // Refused where the file system has no such call: then writing is slower.
         let _ = rustix::fs::fallocate(&self.file, rustix::fs::FallocateFlags::KEEP_SIZE, position, bytes);
     }
 
