@@ -129,7 +129,7 @@ abstract class Peer {
 
         @Override
         Source<byte[], ?, ?> source(String stream, boolean bounded) {
-            throw new UnsupportedOperationException("nothing was kept");
+            throw new IllegalStateException("discard keeps nothing that could be read");
         }
     }
 }
