@@ -46,11 +46,20 @@ pub(crate) struct Backoff {
     since: Instant,
     failures: u32,
     idle_is_free: bool,
+    /// Why the gateway last said no: it tells more than the silence in which the time ran out.
+    refused: Option<Error>,
 }
 
 impl Backoff {
     pub fn new(policy: RetryPolicy, endpoint: &str) -> Self {
-        Self { policy, endpoint: endpoint.to_string(), since: Instant::now(), failures: 0, idle_is_free: false }
+        Self {
+            policy,
+            endpoint: endpoint.to_string(),
+            since: Instant::now(),
+            failures: 0,
+            idle_is_free: false,
+            refused: None,
+        }
     }
 
     /// Retries of a stream, which may have nothing to do for hours: the deadline counts from the first failure.
@@ -67,6 +76,7 @@ impl Backoff {
     pub fn progress(&mut self) {
         self.since = Instant::now();
         self.failures = 0;
+        self.refused = None;
     }
 
     /// Waits before the next try; fails with `error` when it is final or the deadline is too near.
@@ -80,9 +90,13 @@ impl Backoff {
         self.failures += 1;
         let pause = self.policy.pause(self.failures, ids::random_fraction());
         if pause >= self.time_left() {
-            return Err(Error::gave_up(&self.endpoint, self.policy.deadline, &error));
+            let why = self.refused.as_ref().filter(|_| error.is_unreachable()).unwrap_or(&error);
+            return Err(Error::gave_up(&self.endpoint, self.policy.deadline, why));
         }
         tracing::debug!(%error, failures = self.failures, "retrying");
+        if !error.is_unreachable() {
+            self.refused = Some(error);
+        }
         tokio::time::sleep(pause).await;
         Ok(())
     }
@@ -116,6 +130,17 @@ mod tests {
         assert!(error.to_string().contains("http://example:1"), "{error}");
         assert!(error.to_string().contains("connection refused"), "{error}");
         assert!(error.is_retryable() && error.is_unreachable());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_outlives_the_silence_at_the_end() {
+        let mut backoff = Backoff::new(RetryPolicy::default(), "x");
+        let full = Error::local(ErrorClass::Retriable, ErrorReason::Unavailable, "the disk is full");
+        backoff.pause_after(full).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        let error = backoff.pause_after(Error::transport("no answer")).await.unwrap_err();
+        assert!(error.to_string().contains("the disk is full"), "{error}");
+        assert!(error.is_retryable() && !error.is_unreachable());
     }
 
     #[tokio::test(start_paused = true)]

@@ -55,7 +55,7 @@ async fn every_write_is_refused_while_the_disk_is_full_and_taken_afterwards() {
     world.gateway.crash_and_restart();
     world.reconnect().await;
     assert_eq!(world.gateway.run("read demo/log").ok().lines().count(), 2);
-    let write = world.gateway.run_with("--timeout 3s write demo/log", "c");
+    let write = world.gateway.run_with("--timeout 300ms write demo/log", "c");
     assert!(write.code == 1 && write.err.contains("the disk is full"), "{}", write.err);
     disk.shrink(BALLAST, 0);
     world.assert_unchanged(&before).await;
