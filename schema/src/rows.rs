@@ -128,7 +128,7 @@ impl RowsEncoder {
         self.size_bytes = BLOCK_OVERHEAD_BYTES;
         let batch = RecordBatch::try_new(self.schema.to_arrow(), columns);
         let batch = batch.map_err(|error| BlockError::Mismatch(error.to_string()))?;
-        block::write(&self.schema, &batch).map(Some)
+        block::encode_unchecked(&self.schema, &batch).map(Some)
     }
 }
 

@@ -11,9 +11,9 @@ use sluice_schema::{
     types::Schema,
 };
 use sluice_segment::{
-    env::ExecutorExt as _,
+    env::{ExecutorExt as _, Running},
     log::ReadError as LogReadError,
-    parquet::{BatchSizes, ReadBatches},
+    parquet::{BatchSizes, ReadBatches, ReadError as ParquetReadError},
     store::SegmentWatch,
     tier,
 };
@@ -45,11 +45,37 @@ pub enum Step {
 
 /// A file that is being read, one batch at a time.
 struct OpenFile {
-    batches: ReadBatches,
+    upcoming: Upcoming,
     schema: Arc<Schema>,
     schema_id: u64,
     /// Where the next batch starts.
     next: u64,
+}
+
+/// The next batch of a file.
+enum Upcoming {
+    /// Decoded when it is asked for.
+    Later(ReadBatches),
+    /// Decoded while the one before it is on its way, with its share of what all readers may have ahead.
+    UnderWay(Running<Decoded>, OwnedSemaphorePermit),
+}
+
+/// A batch as a block; none: the file is read to its end.
+type Decoded = (ReadBatches, Option<Result<BatchBlock, Unreadable>>);
+
+struct BatchBlock {
+    base_offset: u64,
+    commit_seq: u64,
+    commit_ms: u64,
+    block: wire::Block,
+}
+
+/// Why a batch of a file cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+enum Unreadable {
+    Parquet(#[from] ParquetReadError),
+    Block(#[from] block::BlockError),
 }
 
 /// A block of the log on its way from the disk.
@@ -269,36 +295,58 @@ impl Reading {
             Ok::<_, tier::Error>(reader.read(from..end, columns.as_deref(), PARQUET_SIZES)?)
         });
         let batches = opened.await.map_err(|lost| self.damaged(&lost))?.map_err(|error| self.damaged(&error))?;
-        self.file = Some(OpenFile { batches, schema, schema_id, next: from });
+        self.file = Some(OpenFile { upcoming: Upcoming::Later(batches), schema, schema_id, next: from });
         Ok(())
     }
 
     /// A batch of the open file; nothing when the file is read to its end.
     async fn next_in_file(&mut self, engine: &Engine) -> Result<Option<Step>, Refusal> {
-        let Some(mut file) = self.file.take() else { return Ok(None) };
-        let columns = self.columns.clone();
-        let read = engine.store.env().executor.run_for(move || {
-            let batch = file.batches.next();
-            let encoded =
-                batch.map(|batch| batch.map(|batch| (encode_batch(&file.schema, &columns, &batch.rows), batch)));
-            (file, encoded)
-        });
-        let (mut file, encoded) = read.await.map_err(|lost| self.damaged(&lost))?;
-        let Some(encoded) = encoded else { return Ok(None) };
-        let (encoded, batch) = encoded.map_err(|error| self.damaged(&error))?;
-        let encoded = encoded.map_err(|error| self.damaged(&error))?;
-        self.next = batch.base_offset + u64::from(encoded.rows);
-        file.next = self.next;
-        let block = encoded.into_wire(SchemaId::new(file.schema_id));
-        self.file = Some(file);
+        let Some(OpenFile { upcoming, schema, schema_id, .. }) = self.file.take() else { return Ok(None) };
+        let decoding = match upcoming {
+            Upcoming::Later(batches) => self.decode(engine, batches, &schema, schema_id),
+            Upcoming::UnderWay(decoding, _room) => decoding,
+        };
+        let (batches, decoded) = decoding.await.map_err(|lost| self.damaged(&lost))?;
+        let Some(decoded) = decoded else { return Ok(None) };
+        let BatchBlock { base_offset, commit_seq, commit_ms, block } = decoded.map_err(|error| self.damaged(&error))?;
+        self.next = base_offset + u64::from(block.rows);
+        let upcoming = match engine.read_ahead.clone().try_acquire_many_owned(PARQUET_SIZES.bytes_max as u32) {
+            Ok(room) => Upcoming::UnderWay(self.decode(engine, batches, &schema, schema_id), room),
+            Err(_) => Upcoming::Later(batches),
+        };
+        self.file = Some(OpenFile { upcoming, schema, schema_id, next: self.next });
         Ok(Some(Step::Block(wire::Events {
             subscription: 0,
-            base_offset: batch.base_offset,
-            commit_seq: batch.commit_seq,
-            commit_time_ms: batch.commit_ms,
+            base_offset,
+            commit_seq,
+            commit_time_ms: commit_ms,
             next_offset: self.end,
             block: Some(block),
         })))
+    }
+
+    /// Begins to decode the next batch of a file.
+    fn decode(
+        &self,
+        engine: &Engine,
+        mut batches: ReadBatches,
+        schema: &Arc<Schema>,
+        schema_id: u64,
+    ) -> Running<Decoded> {
+        let (schema, columns) = (Arc::clone(schema), self.columns.clone());
+        engine.store.env().executor.run_for(move || {
+            let decoded = batches.next().map(|batch| {
+                let batch = batch?;
+                let encoded = encode_batch(&schema, &columns, &batch.rows)?;
+                Ok(BatchBlock {
+                    base_offset: batch.base_offset,
+                    commit_seq: batch.commit_seq,
+                    commit_ms: batch.commit_ms,
+                    block: encoded.into_wire(SchemaId::new(schema_id)),
+                })
+            });
+            (batches, decoded)
+        })
     }
 
     fn damaged(&self, error: &dyn std::fmt::Display) -> Refusal {
@@ -321,7 +369,8 @@ fn encode_batch(
     rows: &arrow::array::RecordBatch,
 ) -> Result<block::Encoded, block::BlockError> {
     if columns.is_empty() {
-        return block::encode(schema, rows);
+        block::encode_unchecked(schema, rows)
+    } else {
+        block::encode_columns(schema, columns, rows)
     }
-    block::encode_columns(schema, columns, rows)
 }

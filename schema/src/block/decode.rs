@@ -11,7 +11,7 @@ use arrow::{
 };
 use bytes::Bytes;
 
-use super::{BlockError, Depth, Encoded, Present, check, check_size, encode::write, frame};
+use super::{BlockError, Depth, Encoded, Present, check, check_size, encode::encode_unchecked, frame};
 use crate::types::Schema;
 
 /// Makes a record batch of a block, with all columns of the schema: those that were left out are null in every row.
@@ -52,7 +52,7 @@ pub fn slice(
     if start >= end {
         return Err(BlockError::Malformed(format!("rows {start} to {end} of {rows} are none")));
     }
-    write(schema, &batch.slice(start as usize, (end - start) as usize))
+    encode_unchecked(schema, &batch.slice(start as usize, (end - start) as usize))
 }
 
 fn malformed(error: ArrowError) -> BlockError {

@@ -43,7 +43,7 @@ impl Encoded {
 /// learns of a bad one before it is sent.
 pub fn encode(schema: &Schema, batch: &RecordBatch) -> Result<Encoded, BlockError> {
     fits(schema, batch)?;
-    let encoded = write(schema, batch)?;
+    let encoded = encode_unchecked(schema, batch)?;
     check(schema, &encoded.columns, encoded.rows, &encoded.data, Depth::Values)?;
     Ok(encoded)
 }
@@ -57,8 +57,8 @@ pub fn encode_columns(schema: &Schema, columns: &[usize], batch: &RecordBatch) -
     Ok(Encoded { rows: batch.num_rows() as u32, columns, data })
 }
 
-/// As [`encode`], for a batch that is known to fit.
-pub(crate) fn write(schema: &Schema, batch: &RecordBatch) -> Result<Encoded, BlockError> {
+/// As [`encode`], for rows that are known to fit, such as stored ones.
+pub fn encode_unchecked(schema: &Schema, batch: &RecordBatch) -> Result<Encoded, BlockError> {
     let rows = u32::try_from(batch.num_rows()).unwrap_or(u32::MAX);
     if rows == 0 {
         return Err(BlockError::Malformed("it has 0 rows, at least 1 is needed".into()));

@@ -30,8 +30,7 @@ use crate::{
 };
 
 pub use decode::{decode, slice};
-pub(crate) use encode::write;
-pub use encode::{Encoded, encode, encode_columns};
+pub use encode::{Encoded, encode, encode_columns, encode_unchecked};
 
 /// Why a block is refused. Nothing was stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -10,10 +10,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use super::disk::{File, OpenMode};
+use super::disk::{File, OpenMode, memory};
 use super::os_disk::OsFile;
 
 /// What devices and file systems ask of place, length and memory of a write.
@@ -77,26 +78,25 @@ impl DirectFile {
         }
     }
 
-    /// Fills the buffer; `false` when the file ends before or the file system refuses.
-    fn read_direct(&self, position: u64, buffer: &mut [u8]) -> io::Result<bool> {
+    /// Nothing when the file ends before or the file system refuses.
+    fn read_direct(&self, position: u64, length: usize) -> io::Result<Option<Bytes>> {
         let before = (position % ALIGN as u64) as usize;
-        let pages = (before + buffer.len()).next_multiple_of(ALIGN);
-        let mut memory = vec![0; pages + ALIGN];
+        let pages = (before + length).next_multiple_of(ALIGN);
+        let mut memory = memory(pages + ALIGN);
         let begin = memory.as_ptr().align_offset(ALIGN);
         let mut filled = 0;
-        while filled < before + buffer.len() {
+        while filled < before + length {
             let part = &mut memory[begin + filled..begin + pages];
             match self.direct.read_at(part, position - before as u64 + filled as u64) {
-                Ok(0) => return Ok(false),
-                Ok(read) if read.is_multiple_of(ALIGN) || filled + read >= before + buffer.len() => filled += read,
-                Ok(_) => return Ok(false),
+                Ok(0) => return Ok(None),
+                Ok(read) if read.is_multiple_of(ALIGN) || filled + read >= before + length => filled += read,
+                Ok(_) => return Ok(None),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if is_refusal(&error) => return Ok(false),
+                Err(error) if is_refusal(&error) => return Ok(None),
                 Err(error) => return Err(error),
             }
         }
-        buffer.copy_from_slice(&memory[begin + before..begin + before + buffer.len()]);
-        Ok(true)
+        Ok(Some(Bytes::from(memory).slice(begin + before..begin + before + length)))
     }
 }
 
@@ -111,13 +111,13 @@ impl File for DirectFile {
     }
 
     fn read_exact_at(&self, position: u64, buffer: &mut [u8]) -> io::Result<()> {
-        if buffer.len() >= READ_BYTES_MIN
-            && !self.refused.load(Ordering::Relaxed)
-            && self.read_direct(position, buffer)?
-        {
-            return Ok(());
-        }
         self.cached.read_exact_at(position, buffer)
+    }
+
+    fn read(&self, position: u64, length: usize) -> io::Result<Bytes> {
+        let direct = length >= READ_BYTES_MIN && !self.refused.load(Ordering::Relaxed);
+        let read = if direct { self.read_direct(position, length)? } else { None };
+        read.map_or_else(|| self.cached.read(position, length), Ok)
     }
 
     fn sync_data(&self) -> io::Result<()> {
@@ -237,11 +237,9 @@ mod tests {
         for (from, end) in
             [(4000, 9000), (0, 65_536), (4095, 300_001), (100_000, want.len() - 4096), (70_000, want.len())]
         {
-            let mut read = vec![0; end - from];
-            file.read_exact_at(from as u64, &mut read).unwrap();
-            assert!(read == want[from..end], "{from}..{end}");
+            assert!(file.read(from as u64, end - from).unwrap() == want[from..end], "{from}..{end}");
         }
-        let beyond = file.read_exact_at(want.len() as u64 - 100_000, &mut vec![0; 100_001]).unwrap_err();
+        let beyond = file.read(want.len() as u64 - 100_000, 100_001).unwrap_err();
         assert_eq!(beyond.kind(), std::io::ErrorKind::UnexpectedEof);
         drop(file);
         let again = OsDisk.open_direct(&path, OpenMode::Write).unwrap();

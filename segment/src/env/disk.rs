@@ -3,6 +3,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenMode {
@@ -92,6 +94,13 @@ pub trait File: Send + Sync + fmt::Debug {
     /// `UnexpectedEof` when the file ends before.
     fn read_exact_at(&self, position: u64, buffer: &mut [u8]) -> io::Result<()>;
 
+    /// Reads so many bytes into memory of their own. Errors are those of [`File::read_exact_at`].
+    fn read(&self, position: u64, length: usize) -> io::Result<Bytes> {
+        let mut memory = memory(length);
+        self.read_exact_at(position, &mut memory)?;
+        Ok(memory.into())
+    }
+
     /// Makes content and length durable (fdatasync). After an error nothing is known about what is durable, and a second
     /// call proves nothing: the caller must stop.
     fn sync_data(&self) -> io::Result<()>;
@@ -105,4 +114,10 @@ pub trait File: Send + Sync + fmt::Debug {
 
     /// Length in bytes.
     fn length(&self) -> io::Result<u64>;
+}
+
+/// Memory to read into, used before if there is any. Zeroed memory would be pages fresh from the system, for that is how
+/// jemalloc zeroes much of it, and their faults take longer than reading does (docs/decisions/0007).
+pub(super) fn memory(length: usize) -> Vec<u8> {
+    vec![u8::MAX; length]
 }

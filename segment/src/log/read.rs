@@ -99,14 +99,13 @@ impl LogReader {
             let message = format!("the block has {} bytes, but the file ends at {file_bytes}", at.length);
             return Err(self.damaged(at, message));
         }
-        let mut data = vec![0; at.length as usize];
-        file.read_exact_at(at.position, &mut data).map_err(|error| self.io(at, &error))?;
+        let data = file.read(at.position, at.length as usize).map_err(|error| self.io(at, &error))?;
         let crc = crc32c::crc32c(&data);
         if crc != at.crc32c {
             let message = format!("the block's checksum is {crc:08x} instead of {:08x}", at.crc32c);
             return Err(self.damaged(at, message));
         }
-        Ok(Bytes::from(data))
+        Ok(data)
     }
 
     fn damaged(&self, at: &BlockRef, message: String) -> ReadError {

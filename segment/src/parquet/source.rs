@@ -89,8 +89,7 @@ impl CheckedSource {
         let first = start / region_bytes;
         let from = first * region_bytes;
         let until = (start + length as u64).next_multiple_of(region_bytes).min(self.body_end());
-        let mut data = vec![0; (until - from) as usize];
-        self.file.read_exact_at(from, &mut data).map_err(Fault::Io)?;
+        let data = self.file.read(from, (until - from) as usize).map_err(Fault::Io)?;
         for (index, region) in data.chunks(REGION_BYTES).enumerate() {
             if !self.regions.matches(first as usize + index, region) {
                 let at = from + (index * REGION_BYTES) as u64;
@@ -98,7 +97,7 @@ impl CheckedSource {
             }
         }
         let skip = (start - from) as usize;
-        Ok(Bytes::from(data).slice(skip..skip + length))
+        Ok(data.slice(skip..skip + length))
     }
 }
 
