@@ -13,6 +13,7 @@ import io.grpc.Status;
 
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
+import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -42,8 +43,7 @@ final class Marshallers {
             @Override
             public A parse(InputStream stream) {
                 try {
-                    byte[] bytes =
-                            stream instanceof KnownLength ? stream.readNBytes(stream.available()) : stream.readAllBytes();
+                    byte[] bytes = stream instanceof KnownLength ? readAtOnce(stream) : stream.readAllBytes();
                     CodedInputStream in = UnsafeByteOperations.unsafeWrap(bytes).newCodedInput();
                     in.enableAliasing(true);
                     A message = parser.parseFrom(in, ExtensionRegistryLite.getEmptyRegistry());
@@ -54,6 +54,15 @@ final class Marshallers {
                 }
             }
         };
+    }
+
+    /** Without the pieces of 8 KiB that {@link InputStream#readNBytes(int)} joins. */
+    private static byte[] readAtOnce(InputStream stream) throws IOException {
+        byte[] bytes = new byte[stream.available()];
+        if (stream.readNBytes(bytes, 0, bytes.length) < bytes.length) {
+            throw new EOFException("the message is shorter than its frame says");
+        }
+        return bytes;
     }
 
     private static final class Sending implements MethodDescriptor.Marshaller<EncodedRequest> {
