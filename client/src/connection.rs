@@ -24,6 +24,7 @@ use uuid::Uuid;
 use crate::{
     error::{Error, Result, from_status},
     ids,
+    producer::SharedCall,
     retry::{Backoff, RetryPolicy},
 };
 
@@ -51,6 +52,7 @@ struct Shared {
     retry: RetryPolicy,
     control: Channel,
     data: Endpoint,
+    shared_appends: Arc<SharedCall>,
     session: Uuid,
     next_request: AtomicU64,
 }
@@ -90,6 +92,7 @@ impl Client {
             endpoint: endpoint.to_string(),
             retry,
             control: data.connect_lazy(),
+            shared_appends: Arc::new(SharedCall::new(data.connect_lazy())),
             data,
             session: ids::random(),
             next_request: AtomicU64::new(1),
@@ -112,6 +115,11 @@ impl Client {
     /// A data channel of its own: producers and readers do not share flow control.
     pub(crate) fn data_channel(&self) -> Channel {
         self.shared.data.connect_lazy()
+    }
+
+    /// The call of all producers that share one, on a data channel of its own.
+    pub(crate) fn shared_appends(&self) -> Arc<SharedCall> {
+        Arc::clone(&self.shared.shared_appends)
     }
 
     pub(crate) fn backoff(&self) -> Backoff {

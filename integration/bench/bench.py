@@ -109,11 +109,13 @@ class Bench:
             self.run_variant(workload, variant)
 
     def run_variant(self, workload, variant):
-        """All systems in turn, round after round; the first rounds of those with a server only warm it up."""
+        """All systems in turn, round after round; the first rounds of those with a JVM for a server only warm it up."""
         warmups, rounds = workload.rounds(variant)
         for number in range(-warmups, rounds):
             for system in self.started:
-                if (number < 0 and system.pid is None) or not workload.applies(system, variant):
+                if not workload.applies(system, variant) or (number < 0 and not system.warms_up):
+                    continue
+                if system.rounds_at_most is not None and number >= system.rounds_at_most:
                     continue
                 for waiting in self.started:
                     waiting.settle()
@@ -165,7 +167,7 @@ def parse(arguments):
     parser.add_argument("--rounds", type=int, help="measured runs of each system (3; quick: 1)")
     parser.add_argument("--warmups", type=int, help="full-size runs before them that do not count (2; quick: 0)")
     parser.add_argument("--seconds", type=float, help="how long a job writes (20; quick: 4)")
-    parser.add_argument("--sustained-seconds", type=float, help="how long W1 writes in its sustained variant (600; quick: 10)")
+    parser.add_argument("--sustained-seconds", type=float, help="how long W1 writes in its longest variant (600; quick: 10)")
     parser.add_argument("--prepared", type=int, help="prepared transactions that W7 recovers (10,000; quick: 1,000)")
     parser.add_argument("--read-gigabytes", type=float, help="how much a job reads (6; quick: 0.2)")
     parser.add_argument("--batch-records", type=int, help="rows of the batch query (20 million; quick: 1 million)")

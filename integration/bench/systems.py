@@ -29,6 +29,10 @@ class System:
     name = ""
     # what SYSTEMS may call it besides its own name
     family = ""
+    # whether its server is a JVM, which gets faster from run to run at first
+    warms_up = False
+    # of those that only show a limit, once is enough
+    rounds_at_most = None
     # whether it is only reached by SQL, and read as a bounded table
     only_tables = False
 
@@ -171,6 +175,7 @@ class Kafka(System):
 
     name = "kafka"
     family = "kafka"
+    warms_up = True
     flush = ""
 
     def _start(self):
@@ -296,6 +301,7 @@ class Nothing(System):
     """No system at all: what generating alone reaches."""
 
     family = "discard"
+    rounds_at_most = 1
 
 
 class Discard(Nothing):

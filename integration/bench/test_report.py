@@ -39,6 +39,13 @@ class Report(unittest.TestCase):
         self.assertFalse([line for line in lines if line.startswith("RATIO")])
         self.assertTrue([line for line in lines if line.strip().startswith("discard")])
 
+    def test_writing_is_compared_with_the_disk_of_the_same_runs(self):
+        runs = [{"mb_per_s": 300, "disk_mb_per_s": 500}, {"mb_per_s": 400, "disk_mb_per_s": 500}, {"mb_per_s": 500, "disk_mb_per_s": 9}]
+        same = {"workload": "W1", "variant": "1KiB", "system": "sluice"}
+        lines = self.lines([{**same, **run} for run in runs], rows("W1", "1KiB", "kafka", "mb_per_s", 100))
+        self.assertIn("W1 1KiB sluice writes 400 MB/s, 0.80 of the disk's 500 MB/s", lines)
+        self.assertFalse([line for line in lines if line.startswith("W1 1KiB kafka")])
+
     def test_the_picture_has_a_bar_for_each_median(self):
         results = rows("W1", "100B", "sluice", "records_per_s", 3e6, 4e6, 5e6) + rows("W1", "100B", "kafka", "records_per_s", 1e6)
         picture = ElementTree.fromstring(plot.draw(results))

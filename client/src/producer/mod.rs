@@ -1,6 +1,7 @@
 //! Plain appends: each event durable and visible when acknowledged, and applied once however often it is sent.
 
 mod pending;
+mod shared;
 mod uplink;
 
 use std::{sync::Arc, time::Duration};
@@ -18,6 +19,8 @@ use crate::{
     streams::Stream,
 };
 use pending::Pending;
+pub(crate) use shared::SharedCall;
+use uplink::Route;
 
 /// Settings of a [`Producer`].
 #[derive(Debug, Clone)]
@@ -26,11 +29,14 @@ pub struct ProducerOptions {
     pub linger: Duration,
     /// Bytes of events sent and not acknowledged before `send` waits. Default 32 MiB.
     pub unacknowledged_bytes: usize,
+    /// Whether the producer shares one connection and one call with all such producers of its [`Client`]: much cheaper for
+    /// many producers that send little each. Default false: it has a connection, and so flow control, of its own.
+    pub shared_connection: bool,
 }
 
 impl Default for ProducerOptions {
     fn default() -> Self {
-        Self { linger: Duration::from_millis(2), unacknowledged_bytes: 32 << 20 }
+        Self { linger: Duration::from_millis(2), unacknowledged_bytes: 32 << 20, shared_connection: false }
     }
 }
 
@@ -103,7 +109,12 @@ impl Client {
         let opened = self.call(|| send!(self, writers_stub.init_writer(request))).await?;
         let (progress, _) = watch::channel(Progress { acknowledged: opened.last_seq, failure: None });
         let pending = Arc::new(Pending::new(opened, &options, progress));
-        tokio::spawn(uplink::run(self.clone(), Arc::downgrade(&pending), options.linger.min(LINGER_MAX)));
+        let route = match options.shared_connection {
+            true => Route::Shared(self.shared_appends()),
+            false => Route::Own(self.data_channel()),
+        };
+        let linger = options.linger.min(LINGER_MAX);
+        tokio::spawn(uplink::run(route, self.stream_backoff(), Arc::downgrade(&pending), linger));
         let builder = BlockBuilder::new(stream.clone(), BLOCK_BYTES_TARGET);
         let takes_events = builder.check_takes_events();
         Ok(Producer { stream, last_sequence: opened.last_seq, pending, batches: Mutex::new(builder), takes_events })

@@ -6,15 +6,18 @@ use std::{
     time::Duration,
 };
 
-use futures::{Stream, StreamExt as _, TryFutureExt as _};
+use futures::{Stream, StreamExt as _, TryFutureExt as _, stream::BoxStream};
 use sluice_proto::gateway::v1 as wire;
 use tokio::{sync::mpsc, time::Instant};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{Response, Status, transport::Channel};
 
-use super::pending::{Pending, Ready};
+use super::{
+    pending::{Pending, Ready},
+    shared::{SharedCall, Shares},
+};
 use crate::{
-    connection::{Client, writers_on},
+    connection::writers_on,
     error::{Error, Result, from_status},
     retry::Backoff,
 };
@@ -22,10 +25,52 @@ use crate::{
 /// How often the task looks whether the producer still exists.
 const LIVENESS: Duration = Duration::from_secs(1);
 
+/// What the gateway says to a request.
+pub(super) type Answer = std::result::Result<wire::AppendEventsResponse, Status>;
+
+/// How a producer reaches the gateway.
+#[derive(Debug)]
+pub(super) enum Route {
+    /// By a call of its own.
+    Own(Channel),
+    /// By the call that other producers use, too.
+    Shared(Arc<SharedCall>),
+}
+
+/// Where requests go.
+enum Requests {
+    Own(mpsc::UnboundedSender<wire::AppendEventsRequest>),
+    Shared(Shares),
+}
+
+impl Route {
+    fn open(&self) -> (Requests, BoxStream<'static, Answer>) {
+        match self {
+            Self::Own(channel) => {
+                let (requests, outgoing) = mpsc::unbounded_channel();
+                (Requests::Own(requests), append_call(channel.clone(), outgoing).boxed())
+            }
+            Self::Shared(call) => {
+                let (shares, answers) = call.join();
+                (Requests::Shared(shares), UnboundedReceiverStream::new(answers).boxed())
+            }
+        }
+    }
+}
+
+impl Requests {
+    fn send(&self, request: wire::AppendEventsRequest) -> Result<()> {
+        match self {
+            // A closed queue means a broken call, which its answers report.
+            Self::Own(requests) => Ok(drop(requests.send(request))),
+            Self::Shared(shares) => shares.send(request),
+        }
+    }
+}
+
 /// Sends until the producer is dropped or refused.
-pub(super) async fn run(client: Client, pending: Weak<Pending>, linger: Duration) {
-    let mut task =
-        Task { channel: client.data_channel(), backoff: client.stream_backoff(), held: VecDeque::new(), linger };
+pub(super) async fn run(route: Route, backoff: Backoff, pending: Weak<Pending>, linger: Duration) {
+    let mut task = Task { route, backoff, held: VecDeque::new(), linger };
     loop {
         let Err(error) = task.connected(&pending).await else { return };
         if let Err(error) = task.backoff.pause_after(error).await {
@@ -38,7 +83,7 @@ pub(super) async fn run(client: Client, pending: Weak<Pending>, linger: Duration
 }
 
 struct Task {
-    channel: Channel,
+    route: Route,
     backoff: Backoff,
     /// Sent and not acknowledged, in order.
     held: VecDeque<Ready>,
@@ -48,18 +93,18 @@ struct Task {
 impl Task {
     /// Works over one call; `Ok` when the producer is gone.
     async fn connected(&mut self, pending: &Weak<Pending>) -> Result<()> {
-        let (requests, outgoing) = mpsc::unbounded_channel();
+        let (requests, mut answers) = self.route.open();
         for held in &self.held {
-            let _ = requests.send(held.request.clone());
+            requests.send(held.request.clone())?;
         }
-        let mut answers = Box::pin(append_call(self.channel.clone(), outgoing));
         loop {
             let Some(shared) = pending.upgrade() else { return Ok(()) };
             let (ready, due) = shared.take(self.linger);
-            for ready in ready {
-                // A closed queue means a broken call, which `answers` reports.
-                let _ = requests.send(ready.request.clone());
-                self.held.push_back(ready);
+            // All of it is held before any of it is sent: what cannot be sent now is sent over the next call.
+            let first = self.held.len();
+            self.held.extend(ready);
+            for ready in self.held.range(first..) {
+                requests.send(ready.request.clone())?;
             }
             let wake_at = due.unwrap_or_else(|| Instant::now() + LIVENESS);
             tokio::select! {
@@ -70,11 +115,7 @@ impl Task {
         }
     }
 
-    fn on_answer(
-        &mut self,
-        pending: &Arc<Pending>,
-        answer: Option<std::result::Result<wire::AppendEventsResponse, Status>>,
-    ) -> Result<()> {
+    fn on_answer(&mut self, pending: &Arc<Pending>, answer: Option<Answer>) -> Result<()> {
         let answer = match answer {
             Some(Ok(answer)) => answer,
             Some(Err(status)) => return Err(from_status(&status)),
@@ -92,10 +133,10 @@ impl Task {
 }
 
 /// The call as a stream of answers, so that it can be polled while requests are sent.
-fn append_call(
+pub(super) fn append_call(
     channel: Channel,
     outgoing: mpsc::UnboundedReceiver<wire::AppendEventsRequest>,
-) -> impl Stream<Item = std::result::Result<wire::AppendEventsResponse, Status>> {
+) -> impl Stream<Item = Answer> + Send {
     let mut stub = writers_on(&channel);
     async move { stub.append(UnboundedReceiverStream::new(outgoing)).await.map(Response::into_inner) }
         .try_flatten_stream()

@@ -19,8 +19,8 @@ use crate::{engine::Engine, metrics};
 pub struct Service(pub Arc<Engine>);
 
 type Answer<T> = Result<Response<T>, Status>;
-/// Appends of one call that may be under way.
-const APPENDS_IN_FLIGHT: usize = 256;
+/// Appends of one call that may be under way; hundreds of producers may share a call.
+const APPENDS_IN_FLIGHT: usize = 4096;
 
 #[tonic::async_trait]
 impl Writers for Service {

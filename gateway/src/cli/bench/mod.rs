@@ -1,6 +1,7 @@
 //! `sluice bench`.
 
 mod disk;
+mod fan_in;
 mod process;
 mod reading;
 mod report;
@@ -9,10 +10,10 @@ mod writing;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use indicatif::ProgressBar;
-use sluice_client::StreamSettings;
-use sluice_schema::names::{Name, StreamName};
+use sluice_client::{Client, StreamSettings};
+use sluice_schema::names::{Name, ScopeName, StreamName};
 
 use super::{
     Context,
@@ -20,13 +21,17 @@ use super::{
     output::{emit, note},
 };
 use crate::config::Span;
+use process::Usage;
 
 /// Measure writing and reading against a gateway, and the disk beside it.
 ///
 /// Writes transactions to a new stream of bytes, commits them in an interval, reads everything back, and writes the
 /// same number of bytes straight to the gateway's disk with one fdatasync every 8 MiB. The stream is deleted at the end.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct BenchArgs {
+    #[command(subcommand)]
+    other: Option<OtherBench>,
     /// Events to write, over all producers
     #[arg(long, default_value_t = 20_000_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     events: u64,
@@ -53,28 +58,32 @@ pub struct BenchArgs {
     empty_streams: Option<u32>,
 }
 
+/// What else can be measured.
+#[derive(Debug, Subcommand)]
+enum OtherBench {
+    FanIn(fan_in::FanInArgs),
+}
+
 /// What was measured.
 #[derive(Debug)]
 pub struct Measured {
     pub write: writing::Written,
     pub read: reading::Read,
     pub disk: Option<disk::Disk>,
-    pub memory: Option<process::Memory>,
+    pub client: Option<Usage>,
+    pub gateway: Option<Usage>,
 }
 
 pub async fn run(args: BenchArgs, context: &Context) -> Outcome {
+    if let Some(OtherBench::FanIn(args)) = &args.other {
+        return fan_in::run(args, context).await;
+    }
     let client = &context.client;
     let status = client.status().await?;
-    let scope = Name::parse("bench").map_err(|e| Failure::new(e.to_string()))?;
-    client.create_scope(&scope).await?;
     if let Some(count) = args.empty_streams {
-        return streams::create(client, &scope, count).await;
+        return streams::create(client, &scope(client).await?, count).await;
     }
-    #[expect(clippy::disallowed_methods, reason = "the command line is the edge; no simulated code runs here")]
-    let unique = uuid::Uuid::new_v4();
-    let name = Name::parse(&format!("run-{unique}")).map_err(|e| Failure::new(e.to_string()))?;
-    let stream = StreamName::new(scope, name);
-    client.create_stream(&stream, StreamSettings::bytes(args.segments).routed_by(["key"])).await?;
+    let stream = new_stream(client, StreamSettings::bytes(args.segments).routed_by(["key"])).await?;
     note(format!("writing {} events of {} bytes to {stream}", args.events, args.event_bytes));
 
     let measured = measure(&args, context, &stream, &status.data_dir).await;
@@ -87,6 +96,23 @@ pub async fn run(args: BenchArgs, context: &Context) -> Outcome {
     emit(context.format, || report::text(&args, &measured), || report::json(&args, &measured))
 }
 
+/// The scope of all that is measured here.
+async fn scope(client: &Client) -> Result<ScopeName, Failure> {
+    let scope = Name::parse("bench").map_err(|e| Failure::new(e.to_string()))?;
+    client.create_scope(&scope).await?;
+    Ok(scope)
+}
+
+/// A stream for one run.
+async fn new_stream(client: &Client, settings: StreamSettings) -> Result<StreamName, Failure> {
+    #[expect(clippy::disallowed_methods, reason = "the command line is the edge; no simulated code runs here")]
+    let unique = uuid::Uuid::new_v4();
+    let name = Name::parse(&format!("run-{unique}")).map_err(|e| Failure::new(e.to_string()))?;
+    let stream = StreamName::new(scope(client).await?, name);
+    client.create_stream(&stream, settings).await?;
+    Ok(stream)
+}
+
 async fn measure(
     args: &BenchArgs,
     context: &Context,
@@ -97,10 +123,12 @@ async fn measure(
     let described = Arc::new(client.stream(stream).await?);
     let progress = ProgressBar::new(args.events);
     progress.enable_steady_tick(Duration::from_millis(200));
+    let (client_before, gateway_before) = (process::own(), process::of_listener(client.endpoint()));
     let write = writing::measure(client, &described, args, &progress).await;
     progress.finish_and_clear();
     let write = write?;
-    let memory = process::memory_of_listener(client.endpoint());
+    let own = Usage::since(process::own(), client_before);
+    let gateway = Usage::since(process::of_listener(client.endpoint()), gateway_before);
 
     note("reading them back");
     let read = reading::measure(client, stream).await?;
@@ -118,5 +146,5 @@ async fn measure(
         }
         None => None,
     };
-    Ok(Measured { write, read, disk, memory })
+    Ok(Measured { write, read, disk, client: own, gateway })
 }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{BenchArgs, Measured};
+use super::{BenchArgs, Measured, process::Usage};
 use crate::cli::output::{Table, size};
 
 /// The table.
 pub fn text(args: &BenchArgs, measured: &Measured) -> String {
-    let Measured { write, read, disk, memory } = measured;
+    let Measured { write, read, disk, client, gateway } = measured;
     let mut table = Table::new(&["", "EVENTS/S>", "MB/S>", "SECONDS>"]);
     let mut row = |name: &str, events: Option<u64>, bytes: u64, took: Duration| {
         let events = events.map_or_else(|| "-".into(), |events| thousands(rate(events, took)));
@@ -44,21 +44,24 @@ pub fn text(args: &BenchArgs, measured: &Measured) -> String {
         let share = megabytes(write.bytes, write.took) / megabytes(disk.bytes, disk.took) * 100.0;
         text.push_str(&format!("disk     writing reached {share:.0} % of the disk\n"));
     }
-    match memory {
-        Some(memory) => text.push_str(&format!(
+    match gateway {
+        Some(gateway) => text.push_str(&format!(
             "gateway  {} resident, {} at most (process {})\n",
-            size(memory.resident_bytes),
-            size(memory.peak_bytes),
-            memory.pid
+            size(gateway.resident_bytes),
+            size(gateway.peak_bytes),
+            gateway.pid
         )),
         None => text.push_str("gateway  not on this machine: its memory is not known\n"),
+    }
+    if let (Some(client), Some(gateway)) = (client, gateway) {
+        text.push_str(&cpu(client, gateway));
     }
     text
 }
 
 /// The same for programs.
 pub fn json(args: &BenchArgs, measured: &Measured) -> Value {
-    let Measured { write, read, disk, memory } = measured;
+    let Measured { write, read, disk, client, gateway } = measured;
     json!({
         "events": args.events,
         "event_bytes": args.event_bytes,
@@ -82,12 +85,14 @@ pub fn json(args: &BenchArgs, measured: &Measured) -> Value {
             "bytes_per_second": rate(disk.bytes, disk.took),
             "seconds": disk.took.as_secs_f64(),
         })),
-        "gateway": memory.map(|memory| json!({
-            "pid": memory.pid,
-            "resident_bytes": memory.resident_bytes,
-            "peak_bytes": memory.peak_bytes,
-        })),
+        "client": client.map(Usage::json),
+        "gateway": gateway.map(Usage::json),
     })
+}
+
+/// CPU time of writing.
+pub fn cpu(client: &Usage, gateway: &Usage) -> String {
+    format!("CPU      {:.1} s in this process, {:.1} s in the gateway\n", client.cpu_seconds, gateway.cpu_seconds)
 }
 
 fn rate(count: u64, took: Duration) -> u64 {
@@ -99,12 +104,12 @@ fn megabytes(bytes: u64, took: Duration) -> f64 {
     bytes as f64 / 1e6 / took.as_secs_f64().max(1e-9)
 }
 
-fn millis(time: Duration) -> f64 {
+pub fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 
 /// Of ascending times; 100 is the longest.
-fn percentile(times: &[Duration], percent: usize) -> Duration {
+pub fn percentile(times: &[Duration], percent: usize) -> Duration {
     let last = times.len().saturating_sub(1);
     times.get(last * percent / 100).copied().unwrap_or_default()
 }
@@ -124,11 +129,12 @@ fn thousands(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::bench::{disk::Disk, process::Memory, reading::Read, writing::Written};
+    use crate::cli::bench::{disk::Disk, reading::Read, writing::Written};
 
     #[test]
     fn the_table_of_a_run() {
         let args = BenchArgs {
+            other: None,
             events: 3_000_000,
             event_bytes: 100,
             segments: 2,
@@ -149,7 +155,8 @@ mod tests {
             },
             read: Read { events: 3_000_000, bytes: 300_000_000, took: second },
             disk: Some(Disk { bytes: 200_000_000, took: second }),
-            memory: Some(Memory { pid: 7, resident_bytes: 64 << 20, peak_bytes: 128 << 20 }),
+            client: Some(Usage { pid: 6, resident_bytes: 1 << 20, peak_bytes: 1 << 20, cpu_seconds: 1.25 }),
+            gateway: Some(Usage { pid: 7, resident_bytes: 64 << 20, peak_bytes: 128 << 20, cpu_seconds: 2.0 }),
         };
         let expected = "\
 3000000 events of 100 bytes, 2 segments, 1 producers, commit every 1s
@@ -162,6 +169,7 @@ disk, fdatasync each 8 MiB          -  200.0     1.00
 commits  2, prepare and commit took 10.0 ms (median), 20.0 ms (longest)
 disk     writing reached 75 % of the disk
 gateway  64.0 MiB resident, 128.0 MiB at most (process 7)
+CPU      1.2 s in this process, 2.0 s in the gateway
 ";
         assert_eq!(text(&args, &measured), expected);
         assert_eq!(json(&args, &measured)["write"]["events_per_second"], 1_500_000);

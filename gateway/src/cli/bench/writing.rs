@@ -130,7 +130,7 @@ async fn write(
 }
 
 /// Bytes that do not compress, the same in every run.
-fn pool() -> Vec<u8> {
+pub fn pool() -> Vec<u8> {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut bytes = Vec::with_capacity(POOL_BYTES);
     while bytes.len() < POOL_BYTES {

@@ -1,0 +1,174 @@
+"""W6, W7 and W9: clients without Flink."""
+
+import json
+import re
+
+from disk import fdatasync_ms_p99
+from failure import Failure
+from systems import reset_peak_memory
+from workload import CPU, JOB_TIMEOUT_S, RATE, SIZES, Metric, Workload, java, new_name
+
+
+class Client(Workload):
+    name = "W6"
+    title = "client without Flink, transactions of one second"
+    variants = tuple(SIZES)
+    quick_variants = ("100B",)
+    systems = ("sluice", "kafka", "kafka-fsync")
+    metrics = (RATE, Metric("commit_ms_p50", "-commit", "less"))
+
+    def __init__(self, tools, options):
+        super().__init__(tools, options)
+        self.rate = {}
+        self.last = {}
+
+    def prepare(self, system, variant):
+        if system.name == "sluice":
+            # `sluice bench` wants a number of events; this tells how many last long enough
+            self.rate[variant] = self.sluice(system, variant, 1_000_000)["records_per_s"]
+
+    def measure(self, system, variant):
+        if system.name == "sluice":
+            return self.sluice(system, variant, int(self.rate[variant] * self.options.seconds))
+        size = SIZES[variant]
+        stream = new_name(self)
+        system.create(stream)
+        figures = java(self.tools, system, "kafka-client", stream=stream, size=size, seconds=self.options.seconds, commit_ms=1000)
+        system.drop(stream)
+        self.last[system.name] = figures
+        return figures
+
+    def finish(self, system, variant):
+        """Tells how near this suite's client comes to Kafka's own measuring tool on the same broker."""
+        if system.name == "kafka":
+            system.create("perf-test")
+            last = self.last[system.name]
+            tool = self.perf_test(system, "perf-test", SIZES[variant], last["records"])
+            share = last["records_per_s"] / tool
+            self.tools.say(f"{self.name} {variant} kafka-producer-perf-test reaches {tool:,.0f} records/s; our client {share:.2f} of it")
+
+    @staticmethod
+    def sluice(system, variant, events):
+        words = ("bench", "--events", events, "--event-bytes", SIZES[variant], "--segments", 2)
+        return sluice_bench(system, words)
+
+    @staticmethod
+    def perf_test(system, topic, size, records):
+        """What Kafka's own measuring tool reaches on the same broker with the same settings."""
+        settings = ("batch.size=262144", "linger.ms=5", "buffer.memory=67108864")
+        printed = system.tool(
+            "org.apache.kafka.tools.ProducerPerformance",
+            *("--topic", topic, "--num-records", str(records), "--record-size", str(size), "--throughput", "-1"),
+            *("--transactional-id", "perf-test", "--transaction-duration-ms", "1000"),
+            *("--bootstrap-server", system.endpoint, "--command-property", *settings),
+            timeout_s=JOB_TIMEOUT_S,
+        )
+        return float(re.findall(r"records sent, ([\d.]+) records/sec", printed)[-1])
+
+
+RECOVERY = "recovery"
+
+
+class TransactionSize(Workload):
+    name = "W7"
+    title = "prepare and commit of a transaction, by its size"
+    variants = ("1MB", "100MB", "1GB", RECOVERY)
+    quick_variants = ("1MB", RECOVERY)
+    systems = ("sluice", "kafka", "kafka-fsync")
+    metrics = (Metric("commit_ms_p50", better="less"), Metric("recovery_s", better="less"))
+    megabytes = {"1MB": 1, "100MB": 100, "1GB": 1000}
+    size = 1000
+    warmups_at_most = 1
+
+    def applies(self, system, variant):
+        # Kafka keeps one prepared transaction for each producer
+        return variant != RECOVERY or system.name == "sluice"
+
+    def measure(self, system, variant):
+        if variant == RECOVERY:
+            return self.recovery(system)
+        size = self.megabytes[variant] * 1_000_000
+        if system.name == "sluice":
+            words = ("bench", "--events", size // self.size, "--event-bytes", self.size, "--commit-interval", "1d")
+            return sluice_bench(system, (*words, "--segments", 2))
+        stream = new_name(self)
+        system.create(stream)
+        limits = {"transaction_bytes": size, "transactions": 1}
+        figures = java(self.tools, system, "kafka-client", stream=stream, size=self.size, **limits)
+        system.drop(stream)
+        return figures
+
+    def recovery(self, system):
+        """From the start after kill -9 until the gateway is ready, with many prepared transactions to find again."""
+        stream = new_name(self)
+        system.create(stream)
+        arguments = {"stream": system.stream(stream), "transactions": self.options.prepared}
+        prepared = java(self.tools, system, "prepare-many", **arguments)["records"]
+        seconds = system.recover()
+        found = system.transactions(stream)
+        if found != prepared:
+            raise Failure(f"{prepared:,} transactions were prepared, but after kill -9 there are {found:,}")
+        return {"records": prepared, "recovery_s": seconds}
+
+
+class FanIn(Workload):
+    name = "W9"
+    title = "1,000 producers of small events on 8 connections"
+    variants = ("150k/s", "unpaced")
+    quick_variants = ("150k/s",)
+    systems = ("sluice",)
+    metrics = (RATE, CPU, Metric("latency_ms_p50", "-p50", "less"), Metric("latency_ms_p99", "-p99", "less"))
+    # 0: as many as they can
+    rates = {"150k/s": 150_000, "unpaced": 0}
+
+    def measure(self, system, variant):
+        words = ("bench", "fan-in", "--rate", self.rates[variant], "--duration", f"{self.options.seconds:.0f}s")
+        answer = sluice_answer(system, words)
+        figures = {
+            "records": answer["events"],
+            "bytes": answer["bytes"],
+            "seconds": answer["seconds"],
+            "records_per_s": answer["events_per_second"],
+            "mb_per_s": answer["bytes_per_second"] / 1e6,
+            "latency_ms_p50": answer["acknowledged_ms_median"],
+            "latency_ms_p99": answer["acknowledged_ms_p99"],
+            "latency_ms_max": answer["acknowledged_ms_max"],
+            "fdatasync_ms_p99": fdatasync_ms_p99(system.folder),
+        }
+        return figures | usage(answer)
+
+
+def sluice_bench(system, words):
+    """The figures of `sluice bench`, the Rust client, under the names that the other systems' have."""
+    answer = sluice_answer(system, words)
+    write = answer["write"]
+    return {
+        "records": answer["events"],
+        "bytes": answer["events"] * answer["event_bytes"],
+        "seconds": write["seconds"],
+        "records_per_s": write["events_per_second"],
+        "mb_per_s": write["bytes_per_second"] / 1e6,
+        "commit_count": write["commits"],
+        "commit_ms_p50": write["commit_ms_median"],
+        "commit_ms_max": write["commit_ms_max"],
+        "read_records_per_s": answer["read"]["events_per_second"],
+        "disk_mb_per_s": answer["disk"]["bytes_per_second"] / 1e6,
+    } | usage(answer)
+
+
+def sluice_answer(system, words):
+    """What a command of `sluice bench` answers."""
+    reset_peak_memory(system.pid)
+    printed = system.gateway.command(*map(str, words))
+    # before the answer it says what it is doing
+    return json.JSONDecoder().raw_decode(printed, printed.index("{"))[0]
+
+
+def usage(answer):
+    """CPU and memory of the Rust client and of the gateway, under the names that Flink's have."""
+    return {
+        "cpu_flink_s": answer["client"]["cpu_seconds"],
+        "rss_flink_mb": answer["client"]["peak_bytes"] / 1e6,
+        "cpu_server_s": answer["gateway"]["cpu_seconds"],
+        "rss_server_mb": answer["gateway"]["peak_bytes"] / 1e6,
+    }

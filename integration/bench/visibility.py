@@ -1,0 +1,41 @@
+"""W4 and W5: how long from an event's making to a reader of committed data."""
+
+from disk import fdatasync_ms_p99
+from workload import Metric, Workload, java, new_name
+
+EVENTS_PER_SECOND = 10_000
+# of this time, the first of a run, the figures are not counted (Latency.java)
+SETTLING_S = 5
+
+
+class Latency(Workload):
+    name = "W4"
+    title = "10,000 events/s through Flink: from an event to a reader of committed data"
+    variants = ("100ms", "1s")
+    quick_variants = ("100ms",)
+    systems = ("sluice", "kafka")
+    metrics = (Metric("latency_ms_p50", "-p50", "less"), Metric("latency_ms_p99", "-p99", "less"))
+    checkpoint_ms = {"100ms": 100, "1s": 1000}
+    hold_ms = 0
+    # each run leaves its own first seconds out
+    warmups_at_most = 0
+
+    def measure(self, system, variant):
+        stream = new_name(self)
+        system.create(stream)
+        limits = {"rate": EVENTS_PER_SECOND, "seconds": self.options.seconds + SETTLING_S, "hold_ms": self.hold_ms}
+        interval = self.checkpoint_ms[variant]
+        figures = java(self.tools, system, "latency", stream=system.stream(stream), checkpoint_ms=interval, **limits)
+        figures["fdatasync_ms_p99"] = fdatasync_ms_p99(system.folder)
+        system.drop(stream)
+        return figures
+
+
+class OpenTransaction(Latency):
+    name = "W5"
+    title = "the same, while another transaction stays open for 10 s"
+    variants = ("held-10s",)
+    quick_variants = variants
+    metrics = (Metric("latency_ms_max", better="less"),)
+    checkpoint_ms = {"held-10s": 200}
+    hold_ms = 10_000
