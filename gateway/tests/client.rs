@@ -169,6 +169,43 @@ async fn plain_appends_and_a_reader_go_on_after_a_crash() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn producers_on_one_call_outlive_a_crash_and_the_fencing_of_one_of_them() {
+    let mut gateway = Gateway::start();
+    let (client, stream) = open(&gateway, 1).await;
+    let options = ProducerOptions { shared_connection: true, ..ProducerOptions::default() };
+    let fenced = client.producer(&stream.name, "fenced", options.clone()).await.unwrap();
+    let mut others = Vec::new();
+    for name in ["a", "b", "c"] {
+        others.push(client.producer(&stream.name, name, options.clone()).await.unwrap());
+    }
+    let mut sent = 0;
+    for round in 0..3 {
+        for producer in &others {
+            for _ in 0..100 {
+                producer.send(Event::new(b"kept")).await.unwrap();
+                sent += 1;
+            }
+        }
+        if round == 0 {
+            gateway.crash_and_restart();
+        }
+        if round == 1 {
+            client.producer(&stream.name, "fenced", ProducerOptions::default()).await.unwrap();
+            let late = fenced.send(Event::new(b"late")).await.unwrap();
+            for producer in &others {
+                producer.send(Event::new(b"kept")).await.unwrap();
+                sent += 1;
+            }
+            assert_eq!(late.durable().await.unwrap_err().class(), ErrorClass::Fenced);
+        }
+    }
+    for producer in &others {
+        producer.flush().await.unwrap();
+    }
+    assert_eq!(values(&client, &stream).await, vec!["kept"; sent]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_group_keeps_its_positions() {
     let mut gateway = Gateway::start();
     let (client, stream) = open(&gateway, 2).await;
