@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use sluice_segment::{
     env::Env,
-    parquet::plan::TieringPolicy,
+    parquet::{WriterOptions, plan::TieringPolicy},
     store::{EmbeddedStore, IndexKind, Opened, Options},
     tier::{self, Tier},
 };
@@ -54,8 +54,8 @@ pub async fn serve(settings: Settings, shutdown: impl Future<Output = ()> + Send
     let (engine, upkeep, tiering, lock) = start(&settings, &stop).await?;
     let routes = services::routes(Arc::clone(&engine)).await?;
     let server = Server::builder()
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .initial_stream_window_size(window(STREAM_WINDOW_BYTES, &settings))
+        .initial_connection_window_size(window(CONNECTION_WINDOW_BYTES, &settings))
         .max_frame_size(FRAME_BYTES)
         .tcp_nodelay(true)
         .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
@@ -85,6 +85,11 @@ pub async fn serve(settings: Settings, shutdown: impl Future<Output = ()> + Send
     drop(lock);
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What one client may have under way to the gateway: no more than a quarter of what may wait for the log.
+fn window(most: u32, settings: &Settings) -> u32 {
+    u32::try_from(settings.limits.queue_bytes.get() / 4).unwrap_or(most).min(most)
 }
 
 async fn bind(address: std::net::SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
@@ -126,12 +131,17 @@ async fn start(settings: &Settings, stop: &watch::Sender<bool>) -> anyhow::Resul
             ..TieringPolicy::default()
         },
         interval_ms: settings.tiering.interval.as_millis(),
+        writer: WriterOptions {
+            row_group_bytes: usize::try_from(settings.tiering.row_group_bytes.get()).unwrap_or(usize::MAX),
+            ..WriterOptions::default()
+        },
         ..tier::Options::default()
     };
+    let read_ahead_bytes = u32::try_from(settings.limits.read_ahead_bytes.get()).unwrap_or(u32::MAX) as usize;
     let (tier, mut tierer) = Tier::new(store.clone(), options);
     tierer.recover().await?;
     let tiering = tokio::spawn(tierer.run(stop.subscribe()));
-    let engine = Arc::new(Engine::new(store, tier));
+    let engine = Arc::new(Engine::new(store, tier, read_ahead_bytes));
     let open_transaction = settings.open_transaction_ttl.into();
     let upkeep = Upkeep::start(&engine, Retention { open_transaction, superseded: SUPERSEDED_KEPT });
     Ok((engine, upkeep, tiering, lock))

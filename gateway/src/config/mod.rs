@@ -76,6 +76,8 @@ pub struct TieringSettings {
     pub max_age: Span,
     /// How often segments are looked at.
     pub interval: Span,
+    /// Encoded bytes at which a row group ends.
+    pub row_group_bytes: ByteSize,
 }
 
 /// Bounds on what clients may have in memory.
@@ -84,6 +86,8 @@ pub struct TieringSettings {
 pub struct LimitSettings {
     /// Bytes of appends that wait for the log; more are pushed back through flow control.
     pub queue_bytes: ByteSize,
+    /// Bytes of blocks that are read before readers ask for them, over all readers.
+    pub read_ahead_bytes: ByteSize,
 }
 
 impl Default for Settings {
@@ -116,13 +120,14 @@ impl Default for TieringSettings {
             file_bytes_target: ByteSize::mib(128),
             max_age: Span::from_seconds(600),
             interval: Span::from_seconds(5),
+            row_group_bytes: ByteSize::mib(16),
         }
     }
 }
 
 impl Default for LimitSettings {
     fn default() -> Self {
-        Self { queue_bytes: ByteSize::mib(64) }
+        Self { queue_bytes: ByteSize::mib(64), read_ahead_bytes: ByteSize::mib(32) }
     }
 }
 
@@ -151,7 +156,9 @@ impl Settings {
             ("log.limit_bytes", self.log.limit_bytes, ByteSize::bytes(4 * self.log.file_bytes.get())),
             ("log.sync_bytes", self.log.sync_bytes, ByteSize::bytes(64 << 10)),
             ("tiering.file_bytes_target", self.tiering.file_bytes_target, ByteSize::bytes(64 << 10)),
+            ("tiering.row_group_bytes", self.tiering.row_group_bytes, ByteSize::mib(1)),
             ("limits.queue_bytes", self.limits.queue_bytes, ByteSize::mib(16)),
+            ("limits.read_ahead_bytes", self.limits.read_ahead_bytes, ByteSize::mib(1)),
         ];
         for (key, value, least) in least {
             if value < least {

@@ -48,16 +48,13 @@ pub struct Engine {
     pub started_ms: u64,
     /// Publication as Parquet.
     pub tier: Tier,
-    /// Bytes of the log that all readers together may have on the way before they are asked for.
+    /// Bytes of blocks that all readers together may have on the way before they are asked for.
     pub read_ahead: Arc<Semaphore>,
 }
 
-/// See [`Engine::read_ahead`].
-const READ_AHEAD_BYTES: usize = 32 << 20;
-
 impl Engine {
-    /// Over an open store.
-    pub fn new(store: EmbeddedStore, tier: Tier) -> Self {
+    /// Over an open store. `read_ahead_bytes`: see [`Engine::read_ahead`].
+    pub fn new(store: EmbeddedStore, tier: Tier, read_ahead_bytes: usize) -> Self {
         let started_ms = store.env().clock.now_ms();
         Self {
             schemas: Schemas::default(),
@@ -65,7 +62,7 @@ impl Engine {
             started_ms,
             tier,
             store,
-            read_ahead: Arc::new(Semaphore::new(READ_AHEAD_BYTES)),
+            read_ahead: Arc::new(Semaphore::new(read_ahead_bytes)),
         }
     }
 
