@@ -40,7 +40,7 @@ fn string_type(limit: u32) -> Schema {
 fn unchecked(schema: &Schema, column: ArrayRef) -> Encoded {
     let field = ArrowField::new("c", column.data_type().clone(), true);
     let batch = RecordBatch::try_new(Arc::new(ArrowSchema::new(vec![field])), vec![column]).unwrap();
-    write(schema, &batch).unwrap()
+    encode_unchecked(schema, &batch).unwrap()
 }
 
 /// A block of one column with the values changed: `find` occurs once in the body and becomes `put`.
