@@ -5,7 +5,7 @@ export CARGO_TARGET_DIR ?= $(CACHE)/target
 MVN = mvn -q -B -f java-shim/pom.xml
 BENCH = python3 integration/bench/bench.py $(if $(WORKLOADS),--workloads $(WORKLOADS)) $(if $(SYSTEMS),--systems $(SYSTEMS)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
-.PHONY: help check build test test-rust test-java test-flink test-demo test-snippets demo demo-keep demo-stop bench bench-quick bench-gateway clean
+.PHONY: help check build test test-rust test-java test-flink test-demo test-snippets demo demo-keep demo-stop bench bench-quick bench-gateway bench-memory clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -62,6 +62,9 @@ bench-quick: ## the same in small, to see that everything runs
 bench-gateway: ## the gateway's own figures, beside the disk's
 	cargo build --release --locked -p sluice-gateway
 	integration/bench/gateway.sh $(CARGO_TARGET_DIR)/release/sluice
+
+bench-memory: ## the gateway's memory under half an hour of mixed work; SECONDS=300 for less
+	python3 integration/bench/memory.py $(if $(SECONDS),--seconds $(SECONDS))
 
 clean: ## removes build outputs, keeps downloads
 	rm -rf $(CARGO_TARGET_DIR)

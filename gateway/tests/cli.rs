@@ -220,6 +220,14 @@ fn bench_measures_and_cleans_up() {
     }
     assert!(report["disk"]["bytes_per_second"].as_u64().unwrap() > 0);
     assert!(report["gateway"]["peak_bytes"].as_u64().unwrap() > 0);
+    let line = format!("bench --events 1050 --transaction-events 100 --commit-interval 1d --disk-dir {folder} --output json");
+    let report = json(&gateway.run(&line).ok());
+    assert_eq!(report["write"]["commits"], 11, "{report}");
+    assert!(report["write"]["commit_ms_p99"].as_f64().unwrap() > 0.0, "{report}");
+    let line = "bench fan-in --producers 20 --connections 3 --duration 1s --rate 2000 --output json";
+    let report = json(&gateway.run(line).ok());
+    assert_eq!(report["events"], 2000, "{report}");
+    assert!(report["acknowledged_ms_p99"].as_f64().unwrap() > 0.0, "{report}");
     assert_eq!(json(&gateway.run("stream list bench --output json").ok()), json("[]"));
     assert!(gateway.run("bench --empty-streams 300").err.starts_with("300 empty streams created"));
     assert_eq!(json(&gateway.run("stream list bench --output json").ok()).as_array().unwrap().len(), 300);

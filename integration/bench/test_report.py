@@ -4,6 +4,7 @@ import unittest
 from xml.etree import ElementTree
 
 import paths  # noqa: F401
+import memory
 import plot
 import report
 from workloads import WORKLOADS
@@ -45,6 +46,10 @@ class Report(unittest.TestCase):
         lines = self.lines([{**same, **run} for run in runs], rows("W1", "1KiB", "kafka", "mb_per_s", 100))
         self.assertIn("W1 1KiB sluice writes 400 MB/s, 0.80 of the disk's 500 MB/s", lines)
         self.assertFalse([line for line in lines if line.startswith("W1 1KiB kafka")])
+
+    def test_memory_is_summed_up_by_parts_of_the_time(self):
+        self.assertEqual(memory.slices([3, 1, 2, 9, 7, 8, 100], 2), [(1, 2, 3), (7, 8.5, 100)])
+        self.assertEqual(memory.slices([5], 6), [(5, 5, 5)])
 
     def test_the_picture_has_a_bar_for_each_median(self):
         results = rows("W1", "100B", "sluice", "records_per_s", 3e6, 4e6, 5e6) + rows("W1", "100B", "kafka", "records_per_s", 1e6)

@@ -45,6 +45,7 @@ fn commands_of_the_manual_parse() {
         "sluice admin restore /backup sluice-data",
         "sluice admin rebuild-index sluice-data",
         "sluice bench --events 1000 --event-bytes 1024 --producers 2 --commit-interval 500ms",
+        "sluice bench fan-in --producers 1000 --connections 8 --rate 150000 --duration 20s",
     ] {
         // Blanks inside one argument.
         let words =

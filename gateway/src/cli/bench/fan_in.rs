@@ -279,3 +279,46 @@ fn json(args: &FanInArgs, measured: &FanIn) -> Value {
         "gateway": measured.gateway.map(Usage::json),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(rate: u64) -> FanInArgs {
+        FanInArgs {
+            producers: 4,
+            connections: 2,
+            duration: Span::from_seconds(2),
+            rate,
+            bytes_min: 20,
+            bytes_max: 200,
+            linger: Span::from_millis(5),
+            segments: 2,
+        }
+    }
+
+    #[test]
+    fn producers_take_turns_until_the_end() {
+        let started = Instant::now();
+        let due = |index, number| Schedule::of(&args(8), started, index).due(number, started).map(|due| due - started);
+        let second = Duration::from_secs(1);
+        assert_eq!([due(0, 0), due(1, 0), due(3, 0)], [Some(second * 0), Some(second / 8), Some(second * 3 / 8)]);
+        assert_eq!([due(3, 3), due(0, 4)], [Some(second * 15 / 8), None], "each has four of the sixteen events");
+    }
+
+    #[test]
+    fn without_a_rate_the_next_event_is_always_due() {
+        let started = Instant::now();
+        let schedule = Schedule::of(&args(0), started, 3);
+        let now = started + Duration::from_secs(1);
+        assert_eq!(schedule.due(1_000_000, now), Some(now));
+        assert_eq!(schedule.due(1_000_000, now + Duration::from_secs(1)), None);
+    }
+
+    #[test]
+    fn sizes_fill_their_range() {
+        let mut sizes = Sizes { min: 20, max: 22, state: 7 };
+        let found: std::collections::BTreeSet<usize> = (0..1000).map(|_| sizes.next()).collect();
+        assert_eq!(Vec::from_iter(found), [20, 21, 22]);
+    }
+}

@@ -47,6 +47,9 @@ pub struct BenchArgs {
     /// How often each producer commits
     #[arg(long, default_value = "1s", value_name = "SPAN")]
     commit_interval: Span,
+    /// Commit after so many events at the latest, and start the next transaction only when the commit is done
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    transaction_events: Option<u64>,
     /// Directory for the disk's own figure; by default beside the gateway's data directory, if it is on this machine
     #[arg(long, value_name = "DIRECTORY")]
     disk_dir: Option<PathBuf>,

@@ -34,12 +34,11 @@ pub fn text(args: &BenchArgs, measured: &Measured) -> String {
         args.commit_interval,
         table.render()
     );
-    text.push_str(&format!(
-        "commits  {}, prepare and commit took {:.1} ms (median), {:.1} ms (longest)\n",
-        write.commits,
-        millis(percentile(&write.commit_times, 50)),
-        millis(percentile(&write.commit_times, 100)),
-    ));
+    text.push_str(&format!("commits  {}\n", write.commits));
+    for (name, times) in [("prepare ", &write.prepare_times), ("commit  ", &write.commit_times)] {
+        let [median, p99, longest] = [50, 99, 100].map(|percent| millis(percentile(times, percent)));
+        text.push_str(&format!("{name} {median:.1} ms (median), {p99:.1} ms (99 %), {longest:.1} ms (longest)\n"));
+    }
     if let Some(disk) = disk {
         let share = megabytes(write.bytes, write.took) / megabytes(disk.bytes, disk.took) * 100.0;
         text.push_str(&format!("disk     writing reached {share:.0} % of the disk\n"));
@@ -73,7 +72,11 @@ pub fn json(args: &BenchArgs, measured: &Measured) -> Value {
             "bytes_per_second": rate(write.bytes, write.took),
             "seconds": write.took.as_secs_f64(),
             "commits": write.commits,
+            "prepare_ms_median": millis(percentile(&write.prepare_times, 50)),
+            "prepare_ms_p99": millis(percentile(&write.prepare_times, 99)),
+            "prepare_ms_max": millis(percentile(&write.prepare_times, 100)),
             "commit_ms_median": millis(percentile(&write.commit_times, 50)),
+            "commit_ms_p99": millis(percentile(&write.commit_times, 99)),
             "commit_ms_max": millis(percentile(&write.commit_times, 100)),
         },
         "read": {
@@ -140,6 +143,7 @@ mod tests {
             segments: 2,
             producers: 1,
             commit_interval: "1s".parse().unwrap(),
+            transaction_events: None,
             disk_dir: None,
             keep: false,
             empty_streams: None,
@@ -151,6 +155,7 @@ mod tests {
                 bytes: 300_000_000,
                 took: 2 * second,
                 commits: 2,
+                prepare_times: vec![second / 20, second / 10],
                 commit_times: vec![second / 100, second / 50],
             },
             read: Read { events: 3_000_000, bytes: 300_000_000, took: second },
@@ -166,7 +171,9 @@ transactional write         1,500,000  150.0     2.00
 read back                   3,000,000  300.0     1.00
 disk, fdatasync each 8 MiB          -  200.0     1.00
 
-commits  2, prepare and commit took 10.0 ms (median), 20.0 ms (longest)
+commits  2
+prepare  50.0 ms (median), 50.0 ms (99 %), 100.0 ms (longest)
+commit   10.0 ms (median), 10.0 ms (99 %), 20.0 ms (longest)
 disk     writing reached 75 % of the disk
 gateway  64.0 MiB resident, 128.0 MiB at most (process 7)
 CPU      1.2 s in this process, 2.0 s in the gateway

@@ -28,7 +28,9 @@ pub struct Written {
     pub took: Duration,
     /// Transactions committed.
     pub commits: u64,
-    /// Time of each commit call and its prepare, ascending.
+    /// Time of each prepare, so of the events still on their way and the sync, ascending.
+    pub prepare_times: Vec<Duration>,
+    /// Time of each commit call, ascending.
     pub commit_times: Vec<Duration>,
 }
 
@@ -55,6 +57,7 @@ pub async fn measure(
             events: share,
             value_bytes: args.event_bytes as usize - 8,
             interval: args.commit_interval.into(),
+            transaction_events: args.transaction_events,
             pool: pool.clone(),
             first_key: index * 1_000_003,
         };
@@ -65,10 +68,12 @@ pub async fn measure(
         let written = ended.map_err(|e| Failure::new(format!("a producer ended early: {e}")))??;
         all.events += written.events;
         all.commits += written.commits;
+        all.prepare_times.extend(written.prepare_times);
         all.commit_times.extend(written.commit_times);
     }
     all.took = started.elapsed();
     all.bytes = all.events * u64::from(args.event_bytes);
+    all.prepare_times.sort_unstable();
     all.commit_times.sort_unstable();
     Ok(all)
 }
@@ -78,6 +83,8 @@ struct Load {
     events: u64,
     value_bytes: usize,
     interval: Duration,
+    /// Of one transaction, if that ends it and not only the interval.
+    transaction_events: Option<u64>,
     pool: Arc<[u8]>,
     first_key: u64,
 }
@@ -91,13 +98,14 @@ async fn write(
     let producer = Arc::new(producer);
     let mut written = Written::default();
     let mut next = 0;
-    // The next transaction is filled while the last one is committed.
+    // The next transaction is filled while the last one is committed, unless commits by themselves are what is measured.
     let mut committing: Option<tokio::task::JoinHandle<Result<Duration, Failure>>> = None;
     while next < load.events {
         let mut transaction = producer.begin();
         let began = Instant::now();
-        while next < load.events {
-            let chunk = CLOCK_EVERY.min(load.events - next);
+        let end = load.transaction_events.map_or(load.events, |events| load.events.min(next + events));
+        while next < end {
+            let chunk = CLOCK_EVERY.min(end - next);
             for event in next..next + chunk {
                 let key = ((load.first_key + event) % KEYS).to_be_bytes();
                 let at = (event as usize).wrapping_mul(97) % (POOL_BYTES - load.value_bytes.min(POOL_BYTES - 1));
@@ -112,16 +120,22 @@ async fn write(
         }
         let preparing = Instant::now();
         let prepared = transaction.prepare().await?;
+        written.prepare_times.push(preparing.elapsed());
         if let Some(last) = committing.take() {
             written.commit_times.push(last.await.map_err(|e| Failure::new(e.to_string()))??);
         }
         written.events += prepared.events();
         written.commits += 1;
-        let producer = producer.clone();
-        committing = Some(tokio::spawn(async move {
-            producer.commit(&prepared).await?;
-            Ok(preparing.elapsed())
-        }));
+        let committer = producer.clone();
+        let commit = async move {
+            let began = Instant::now();
+            committer.commit(&prepared).await?;
+            Ok::<Duration, Failure>(began.elapsed())
+        };
+        match load.transaction_events {
+            Some(_) => written.commit_times.push(commit.await?),
+            None => committing = Some(tokio::spawn(commit)),
+        }
     }
     if let Some(last) = committing {
         written.commit_times.push(last.await.map_err(|e| Failure::new(e.to_string()))??);

@@ -16,7 +16,7 @@ import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 
 /**
  * W4: paced events through Flink into an exactly-once sink, and a second job that reads what is committed: how long from an event to
- * its reader. W5: the same while a third job keeps a transaction of the same stream open.
+ * its reader. W5: the same while a third job keeps a transaction of the same stream open, or after its writer was killed.
  */
 final class Latency {
     private static final int EVENT_BYTES = 100;
@@ -40,6 +40,10 @@ final class Latency {
             JobID reader = read(flink, peer, stream);
             JobID holder = holdMillis == 0 ? null : hold(flink, peer, stream, Duration.ofMillis(holdMillis));
             JobID writer = write(flink, peer, stream, interval, arguments);
+            if (arguments.number("killed", 0) > 0) {
+                Thread.sleep(SETTLING.plusSeconds(1).toMillis());
+                KilledWriter.startAndKill(arguments);
+            }
             flink.await(writer);
             long written = Progress.records();
             if (holder != null) {

@@ -32,8 +32,14 @@ public final class Main {
             case "kafka-client":
                 KafkaClient.run(arguments);
                 break;
+            case "kafka-fan-in":
+                KafkaFanIn.run(arguments);
+                break;
             case "sql":
                 Sql.run(arguments);
+                break;
+            case "open-transaction":
+                KilledWriter.run(arguments);
                 break;
             case "prepare-many":
                 PrepareMany.run(arguments);

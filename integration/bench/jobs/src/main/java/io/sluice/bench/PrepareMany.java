@@ -20,7 +20,7 @@ import java.util.concurrent.Future;
 /** W7: leaves many prepared transactions of one event each in the gateway, as jobs that died before their commit would. */
 final class PrepareMany {
     private static final int WRITERS = 8;
-    private static final int SEGMENTS = 2;
+    static final int SEGMENTS = 2;
     private static final Duration TIMEOUT = Duration.ofMinutes(1);
 
     private PrepareMany() {}
@@ -55,14 +55,7 @@ final class PrepareMany {
     }
 
     private static void prepare(SluiceClient client, SinkName sink, UUID run, int subtask, long streamId, long count) throws Exception {
-        OpenWriterRequest open = OpenWriterRequest.newBuilder()
-                .setRequest(client.nextRequestId())
-                .setSink(sink)
-                .setSubtask(subtask)
-                .setParallelism(WRITERS)
-                .setRunNonce(Ids.bytes(run))
-                .build();
-        long epoch = client.call(Rpc.OPEN_WRITER, open).getWriterEpoch();
+        long epoch = openWriter(client, sink, run, subtask, WRITERS);
         Payloads payloads = new Payloads(100, subtask);
         try (TransactionStream transactions = new TransactionStream(client, sink, subtask, epoch, TIMEOUT)) {
             for (long number = 0; number < count; number++) {
@@ -73,5 +66,17 @@ final class PrepareMany {
                 transactions.prepare();
             }
         }
+    }
+
+    /** Makes this process the owner of one of a sink's writers and returns the epoch to write with. */
+    static long openWriter(SluiceClient client, SinkName sink, UUID run, int subtask, int parallelism) throws Exception {
+        OpenWriterRequest open = OpenWriterRequest.newBuilder()
+                .setRequest(client.nextRequestId())
+                .setSink(sink)
+                .setSubtask(subtask)
+                .setParallelism(parallelism)
+                .setRunNonce(Ids.bytes(run))
+                .build();
+        return client.call(Rpc.OPEN_WRITER, open).getWriterEpoch();
     }
 }
