@@ -61,8 +61,11 @@ impl Route {
 impl Requests {
     fn send(&self, request: wire::AppendEventsRequest) -> Result<()> {
         match self {
-            // A closed queue means a broken call, which its answers report.
-            Self::Own(requests) => Ok(drop(requests.send(request))),
+            Self::Own(requests) => {
+                // A closed queue means a broken call, which its answers report.
+                let _ = requests.send(request);
+                Ok(())
+            }
             Self::Shared(shares) => shares.send(request),
         }
     }

@@ -302,7 +302,7 @@ mod tests {
         let started = Instant::now();
         let due = |index, number| Schedule::of(&args(8), started, index).due(number, started).map(|due| due - started);
         let second = Duration::from_secs(1);
-        assert_eq!([due(0, 0), due(1, 0), due(3, 0)], [Some(second * 0), Some(second / 8), Some(second * 3 / 8)]);
+        assert_eq!([due(0, 0), due(1, 0), due(3, 0)], [Some(Duration::ZERO), Some(second / 8), Some(second * 3 / 8)]);
         assert_eq!([due(3, 3), due(0, 4)], [Some(second * 15 / 8), None], "each has four of the sixteen events");
     }
 
