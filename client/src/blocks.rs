@@ -34,7 +34,7 @@ pub(crate) struct BlockBuilder {
     segments: Vec<SegmentRows>,
     ranges: Vec<KeyRange>,
     block_bytes: usize,
-    /// Without a routing key: the segment of the block being filled.
+    /// The segment of what has no routing key; moves on with every block.
     turn: u32,
 }
 
@@ -65,9 +65,12 @@ impl BlockBuilder {
         if bytes > EVENT_BYTES_MAX {
             return Err(too_large(format!("an event of {bytes} bytes is over the limit of {EVENT_BYTES_MAX}")));
         }
-        let segment = match self.stream.routing_key.is_empty() {
-            true => self.turn,
-            false => segment_of(hash_bytes_key(event.key), self.stream.segments),
+        let segment = match event.key {
+            Some(_) if !self.stream.routing_key.is_empty() => {
+                segment_of(hash_bytes_key(event.key), self.stream.segments)
+            }
+            // As in the gateway: nothing keeps events without a key together.
+            _ => self.turn,
         };
         let rows = &mut self.segments[segment as usize];
         rows.events.push(event);
@@ -295,13 +298,14 @@ mod tests {
     }
 
     #[test]
-    fn without_a_routing_key_blocks_take_turns() {
-        let stream = stream(bytes_schema(), 1, 2, vec![]);
-        let mut builder = BlockBuilder::new(stream, 1000);
-        let value = [7; 400];
-        let segments: Vec<u32> =
-            (0..12).filter_map(|_| builder.push(&Event::new(&value)).unwrap()).map(|block| block.segment).collect();
-        assert_eq!(segments, [0, 1, 0, 1]);
+    fn without_a_key_blocks_take_turns() {
+        for routing_key in [vec![], vec![BYTES_KEY]] {
+            let mut builder = BlockBuilder::new(stream(bytes_schema(), 1, 2, routing_key), 1000);
+            let value = [7; 400];
+            let segments: Vec<u32> =
+                (0..12).filter_map(|_| builder.push(&Event::new(&value)).unwrap()).map(|block| block.segment).collect();
+            assert_eq!(segments, [0, 1, 0, 1]);
+        }
     }
 
     #[test]

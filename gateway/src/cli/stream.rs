@@ -34,7 +34,8 @@ pub enum StreamCommand {
         /// Columns in Flink SQL, such as 'carrier STRING NOT NULL, distance INT'; without it: keys and values of bytes
         #[arg(long, value_name = "COLUMNS", value_parser = schema_text::parse)]
         schema: Option<Schema>,
-        /// Columns whose values choose the segment, such as carrier,flight; without it events go to segments in turn
+        /// Columns whose values choose the segment, such as carrier,flight; without it events of bytes go by their key, what
+        /// has no key to the segments in turn
         #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
         routing_key: Vec<String>,
         /// A setting to be kept with the stream, NAME=VALUE; may be repeated

@@ -22,6 +22,8 @@ final class Latency {
     private static final int EVENT_BYTES = 100;
     /** Events of the first seconds, while Java still compiles, are not counted. */
     private static final Duration SETTLING = Duration.ofSeconds(5);
+    /** From when another transaction may be open: a writer that starts slowly has settled, too. */
+    private static final Duration SETTLED = SETTLING.plusSeconds(3);
     /** What the open transaction holds, so that no client keeps all of it to itself. */
     private static final long HELD_EVENTS = 200_000;
 
@@ -38,10 +40,13 @@ final class Latency {
         long holdMillis = arguments.number("hold_ms", 0);
         try (LocalFlink flink = LocalFlink.start()) {
             JobID reader = read(flink, peer, stream);
-            JobID holder = holdMillis == 0 ? null : hold(flink, peer, stream, Duration.ofMillis(holdMillis));
             JobID writer = write(flink, peer, stream, interval, arguments);
-            if (arguments.number("killed", 0) > 0) {
-                Thread.sleep(SETTLING.plusSeconds(1).toMillis());
+            JobID holder = null;
+            if (holdMillis > 0) {
+                Thread.sleep(SETTLED.toMillis());
+                holder = hold(flink, peer, stream, Duration.ofMillis(holdMillis));
+            } else if (arguments.number("killed", 0) > 0) {
+                Thread.sleep(SETTLED.toMillis());
                 KilledWriter.startAndKill(arguments);
             }
             flink.await(writer);

@@ -143,18 +143,34 @@ class SinkFeaturesITCase {
 
     @Test
     void eventsWithoutAKeyUseAllSegments() throws Exception {
+        writeWithoutKeys("unkeyed/out");
+        assertThat(streams.describe("unkeyed/out").getRoutingKeyList()).isEmpty();
+        assertUsesAllSegments("unkeyed/out");
+    }
+
+    @Test
+    void eventsWithoutAKeyUseAllSegmentsOfAStreamForKeysToo() throws Exception {
+        streams.create("unkeyed/keyed", 3);
+        writeWithoutKeys("unkeyed/keyed");
+        assertThat(streams.describe("unkeyed/keyed").getRoutingKeyList()).isNotEmpty();
+        assertUsesAllSegments("unkeyed/keyed");
+    }
+
+    private static void writeWithoutKeys(String stream) throws Exception {
         StreamExecutionEnvironment env = Cluster.environment(2, Duration.ofMillis(200), 0);
         // 12 MB: several blocks a subtask.
         numbers(env, 12_000, 20_000)
                 .map(number -> "x".repeat(1_000))
                 .returns(Types.STRING)
-                .sinkTo(lines().setStream("unkeyed/out").setSegments(3).setSinkId("unkeyed").build());
-        Cluster.finish(env.executeAsync("unkeyed"), TIMEOUT);
-        assertThat(streams.describe("unkeyed/out").getRoutingKeyList()).isEmpty();
-        assertThat(streams.describe("unkeyed/out").getSegmentsList())
+                .sinkTo(lines().setStream(stream).setSegments(3).setSinkId(stream.replace('/', '-')).build());
+        Cluster.finish(env.executeAsync(stream), TIMEOUT);
+    }
+
+    private static void assertUsesAllSegments(String stream) {
+        assertThat(streams.describe(stream).getSegmentsList())
                 .extracting(SegmentInfo::getNextOffset)
                 .allMatch(offset -> offset > 0);
-        assertThat(streams.count("unkeyed/out")).isEqualTo(12_000);
+        assertThat(streams.count(stream)).isEqualTo(12_000);
     }
 
     @Test

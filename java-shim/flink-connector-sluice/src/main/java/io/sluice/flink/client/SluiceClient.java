@@ -9,6 +9,8 @@ import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.netty.shaded.io.grpc.netty.NettyChannelBuilder;
+import io.grpc.netty.shaded.io.netty.channel.AdaptiveRecvByteBufAllocator;
+import io.grpc.netty.shaded.io.netty.channel.ChannelOption;
 import io.sluice.proto.gateway.v1.RequestId;
 import org.apache.flink.annotation.Internal;
 import org.slf4j.Logger;
@@ -43,6 +45,8 @@ public final class SluiceClient implements AutoCloseable {
     private static final int DATA_CHANNELS = 2;
     private static final int MAX_MESSAGE_BYTES = 16 << 20;
     private static final int WINDOW_BYTES = 8 << 20;
+    /** Bytes taken from a connection at once, at most. */
+    private static final int READ_BYTES = 512 << 10;
     private static final Map<String, SluiceClient> SHARED = new HashMap<>();
 
     private final String endpoint;
@@ -108,15 +112,17 @@ public final class SluiceClient implements AutoCloseable {
     }
 
     private static ManagedChannel channel(URI address) {
-        return NettyChannelBuilder.forAddress(address.getHost().replaceAll("[\\[\\]]", ""), address.getPort())
+        NettyChannelBuilder channel = NettyChannelBuilder.forAddress(address.getHost().replaceAll("[\\[\\]]", ""), address.getPort())
                 .usePlaintext()
                 // gRPC's own retry keeps what was sent and hides how far a call got; retries are ours.
                 .disableRetry()
                 .maxInboundMessageSize(MAX_MESSAGE_BYTES)
                 .initialFlowControlWindow(WINDOW_BYTES)
+                .withOption(ChannelOption.RCVBUF_ALLOCATOR, new AdaptiveRecvByteBufAllocator(2048, READ_BYTES / 4, READ_BYTES))
                 .keepAliveTime(30, TimeUnit.SECONDS)
-                .keepAliveTimeout(20, TimeUnit.SECONDS)
-                .build();
+                .keepAliveTimeout(20, TimeUnit.SECONDS);
+        LargeFrames.allow(channel);
+        return channel.build();
     }
 
     /** The endpoint as {@code host:port}. */

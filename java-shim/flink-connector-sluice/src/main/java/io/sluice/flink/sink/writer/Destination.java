@@ -56,7 +56,7 @@ final class Destination {
         if (format.rowType() != null) {
             config.setSchema(SchemaMapping.toProto(format.rowType()));
         } else if (!format.keyed()) {
-            // Left out, it would come with the routing key `key`, and events without one would all go to one segment.
+            // Left out, it would come with the routing key `key`, which these events do not have.
             config.setSchema(bytesSchema(client, settings));
         }
         if (settings.routingKeyFields != null) {

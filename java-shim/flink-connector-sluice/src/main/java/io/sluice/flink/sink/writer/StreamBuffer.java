@@ -157,7 +157,8 @@ abstract class StreamBuffer<T> {
 
         @Override
         boolean keyed() {
-            return keyed;
+            // as in the gateway: nothing keeps events without a key together
+            return keyed && key != null;
         }
 
         @Override
