@@ -2,6 +2,8 @@
 //!
 //! Blocks of about 512 KiB; the throughput is bytes of block.
 
+#![expect(clippy::unwrap_used, reason = "a benchmark that fails is to stop")]
+
 use std::{hint::black_box, sync::Arc};
 
 use arrow::array::{RecordBatch, StringArray};

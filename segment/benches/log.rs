@@ -2,6 +2,9 @@
 //!
 //! Written to the system's temporary folder (`TMPDIR`). With other load on the disk single figures differ by a factor of four.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a benchmark that fails is to stop")]
+#![expect(clippy::disallowed_methods, reason = "it measures real time")]
+
 use std::{
     path::Path,
     sync::Arc,
