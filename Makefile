@@ -27,7 +27,7 @@ test-rust: ## crates, and the gateway as a process that is killed
 
 test-demo: ## the demo's judge, the benchmarks' sums
 	cd integration/demo && python3 -m unittest -v test_oracle
-	cd integration/bench && python3 -m unittest -v test_report
+	cd integration/bench && python3 -m unittest -v test_report test_schedule
 
 test-java: ## the connector, with the real gateway and Flink in a MiniCluster
 	cargo build --locked --workspace --tests --bins

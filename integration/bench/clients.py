@@ -1,12 +1,18 @@
 """W6, W7 and W9: clients without Flink."""
 
 import json
+import random
 import re
 
 from disk import fdatasync_ms_p99
 from failure import Failure
 from systems import reset_peak_memory
 from workload import CPU, JOB_TIMEOUT_S, RATE, SIZES, Metric, Workload, java, new_name
+
+# of W6 and W9: no Flink job whose last checkpoint would have to be small beside the whole
+SECONDS_AT_MOST = 10.0
+# lines that kafka-producer-perf-test chooses from; few enough to stay in the processor's cache
+PERF_TEST_PAYLOADS = 2_000
 
 
 class Client(Workload):
@@ -17,11 +23,22 @@ class Client(Workload):
     systems = ("sluice", "kafka", "kafka-fsync")
     metrics = (RATE, CPU, Metric("commit_ms_p50", "-commit", "less"))
     warmups_at_most = 1
+    in_flink = False
 
     def __init__(self, tools, options):
         super().__init__(tools, options)
         self.rate = {}
         self.last = {}
+
+    def fixed_s(self, system, variant):
+        return min(self.options.seconds, SECONDS_AT_MOST)
+
+    def more_s(self, system, variant):
+        # `sluice bench` reads everything back and measures the disk
+        return self.fixed_s(system, variant) if system.name == "sluice" else 0.0
+
+    def check_s(self, system, variant):
+        return self.fixed_s(system, variant) if system.name == "kafka" else 0.0
 
     def prepare(self, system, variant):
         if system.name == "sluice":
@@ -30,11 +47,11 @@ class Client(Workload):
 
     def measure(self, system, variant):
         if system.name == "sluice":
-            return self.sluice(system, variant, int(self.rate[variant] * self.options.seconds))
+            return self.sluice(system, variant, int(self.rate[variant] * self.fixed_s(system, variant)))
         size = SIZES[variant]
         stream = new_name(self)
         system.create(stream)
-        figures = java(self.tools, system, "kafka-client", stream=stream, size=size, seconds=self.options.seconds, commit_ms=1000)
+        figures = java(self.tools, system, "kafka-client", stream=stream, size=size, seconds=self.fixed_s(system, variant), commit_ms=1000)
         system.drop(stream)
         self.last[system.name] = figures
         return figures
@@ -42,9 +59,11 @@ class Client(Workload):
     def finish(self, system, variant):
         """Tells how near this suite's client comes to Kafka's own measuring tool on the same broker."""
         if system.name == "kafka":
-            system.create("perf-test")
+            topic = new_name(self)
+            system.create(topic)
             last = self.last[system.name]
-            tool = self.perf_test(system, "perf-test", SIZES[variant], last["records"])
+            tool = self.perf_test(system, topic, SIZES[variant], last["records"])
+            system.drop(topic)
             share = last["records_per_s"] / tool
             self.tools.say(f"{self.name} {variant} kafka-producer-perf-test reaches {tool:,.0f} records/s; our client {share:.2f} of it")
 
@@ -57,14 +76,23 @@ class Client(Workload):
     def perf_test(system, topic, size, records):
         """What Kafka's own measuring tool reaches on the same broker with the same settings."""
         settings = ("batch.size=262144", "linger.ms=5", "buffer.memory=67108864")
+        # its own --record-size draws every byte by itself, which costs more than sending them
+        payloads = system.folder / "payloads.txt"
+        payloads.write_text("\n".join(perf_test_payloads(size)))
         printed = system.tool(
             "org.apache.kafka.tools.ProducerPerformance",
-            *("--topic", topic, "--num-records", str(records), "--record-size", str(size), "--throughput", "-1"),
+            *("--topic", topic, "--num-records", str(records), "--payload-file", payloads, "--throughput", "-1"),
             *("--transactional-id", "perf-test", "--transaction-duration-ms", "1000"),
             *("--bootstrap-server", system.endpoint, "--command-property", *settings),
             timeout_s=JOB_TIMEOUT_S,
         )
         return float(re.findall(r"records sent, ([\d.]+) records/sec", printed)[-1])
+
+
+def perf_test_payloads(size):
+    """Lines of so many pseudo-random letters."""
+    letters = random.Random(0)
+    return [letters.randbytes(size // 2 + 1).hex()[:size] for _ in range(PERF_TEST_PAYLOADS)]
 
 
 RECOVERY = "recovery"
@@ -86,6 +114,9 @@ class TransactionSize(Workload):
     )
     event_bytes = 1000
     warmups_at_most = 1
+    in_flink = False
+    # what earlier transactions left would be found again, too
+    alone = (RECOVERY,)
 
     def applies(self, system, variant):
         # Kafka keeps one prepared transaction for each producer
@@ -141,6 +172,14 @@ class FanIn(Workload):
     rates = {"150k/s": 150_000, "unpaced": 0}
 
     warmups_at_most = 1
+    in_flink = False
+
+    def applies(self, system, variant):
+        # without a schedule only the most that this server takes is asked
+        return variant != "unpaced" or system.name == "sluice"
+
+    def fixed_s(self, system, variant):
+        return min(self.options.seconds, SECONDS_AT_MOST)
 
     def measure(self, system, variant):
         figures = self.sluice(system, variant) if system.name == "sluice" else self.kafka(system, variant)
@@ -149,13 +188,13 @@ class FanIn(Workload):
     def kafka(self, system, variant):
         stream = new_name(self)
         system.create(stream)
-        limits = {"rate": self.rates[variant], "seconds": self.options.seconds}
+        limits = {"rate": self.rates[variant], "seconds": self.fixed_s(system, variant)}
         figures = java(self.tools, system, "kafka-fan-in", stream=stream, **limits)
         system.drop(stream)
         return figures
 
     def sluice(self, system, variant):
-        words = ("bench", "fan-in", "--rate", self.rates[variant], "--duration", f"{self.options.seconds:.0f}s")
+        words = ("bench", "fan-in", "--rate", self.rates[variant], "--duration", f"{self.fixed_s(system, variant):.0f}s")
         answer = sluice_answer(system, words)
         figures = {
             "records": answer["events"],

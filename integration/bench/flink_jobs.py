@@ -1,7 +1,7 @@
 """W1, W2, W3 and W8: Flink jobs that write or read as fast as they can."""
 
 import json
-import time
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +13,9 @@ from workload import FILL_TIMEOUT_S, JOB_TIMEOUT_S, SIZES, Metric, Workload, jav
 DUCKDB = Path(__file__).resolve().parent / "duckdb_query.py"
 # bytes of a payload
 SUSTAINED = {"100B-sustained": 100, "1KiB-sustained": 1024}
+# seconds of the sustained variants: the whole time only where a backlog could make a difference late (docs/benchmarks.md)
+SUSTAINED_1KIB_S = 120.0
+SUSTAINED_PEER_S = 90.0
 SAMPLE_S = 1
 DISK_BYTES = 1 << 30
 
@@ -23,6 +26,7 @@ class Write(Workload):
     variants = (*SIZES, *SUSTAINED)
     quick_variants = ("100B", "1KiB", "100B-sustained")
     systems = ("sluice", "kafka", "kafka-fsync", "paimon", "iceberg", "discard")
+    alone = tuple(SUSTAINED)
 
     def applies(self, system, variant):
         # a broker has no second copy to write: what it reaches in a burst it reaches for long
@@ -32,6 +36,9 @@ class Write(Workload):
 
     def rounds(self, variant):
         return (0, 1) if variant in SUSTAINED else super().rounds(variant)
+
+    def fixed_s(self, system, variant):
+        return self.sustained_seconds(system, variant) if variant in SUSTAINED else self.options.seconds
 
     def measure(self, system, variant):
         stream = new_name(self)
@@ -55,24 +62,24 @@ class Write(Workload):
         return sequential_mb_per_s(system.folder, DISK_BYTES // (8 if self.options.quick else 1))
 
     def sustained_seconds(self, system, variant):
-        """The whole time only where the backlog could make a difference late; a peer has none."""
         longest = self.options.sustained_seconds
         if system.name != "sluice":
-            return min(longest, 120.0)
-        return longest if variant == "100B-sustained" else min(longest, 180.0)
+            return min(longest, SUSTAINED_PEER_S)
+        return longest if variant == "100B-sustained" else min(longest, SUSTAINED_1KIB_S)
 
     def sustained(self, system, stream, size, seconds):
         """Minutes of it, with the older events removed meanwhile; how the backlog grew tells whether it would go on like this."""
         disk = self.disk(system)
         slice_seconds = max(5, int(seconds / 30))
-        backlogs = []
         arguments = {"stream": system.stream(stream), "size": size, "seconds": seconds, "slice_s": slice_seconds}
+        ended = threading.Event()
         with ThreadPoolExecutor(1) as thread:
-            running = thread.submit(java, self.tools, system, "write-bytes", seconds + JOB_TIMEOUT_S, **arguments)
-            while not running.done():
-                time.sleep(SAMPLE_S)
-                backlogs.append(system.expire(stream))
-        figures = running.result()
+            sampling = thread.submit(self.sample, system, stream, ended)
+            try:
+                figures = java(self.tools, system, "write-bytes", seconds + JOB_TIMEOUT_S, **arguments)
+            finally:
+                ended.set()
+        backlogs = sampling.result()
         system.drop_slices(stream)
         return figures | {
             "disk_mb_per_s": disk,
@@ -81,21 +88,38 @@ class Write(Workload):
             "backlog_max": max(backlogs),
         }
 
+    @staticmethod
+    def sample(system, stream, ended):
+        """The backlog, again and again until the job has ended and once after it."""
+        backlogs = []
+        last = False
+        while not last:
+            last = ended.wait(SAMPLE_S)
+            backlogs.append(system.expire(stream))
+        return backlogs
+
 
 class Filled(Workload):
     """Reads what is written once, and checks that all of it was read."""
 
-    def __init__(self, tools, options):
-        super().__init__(tools, options)
-        self.written = {}
+    def filled_records(self, variant):
+        """How many records are read in a variant."""
+        raise NotImplementedError
 
     def fill(self, system, stream, records, write):
-        self.tools.say(f"{self.name}: {system.name} is filled with {records:,} records")
+        """Writes what is not there yet: another workload may have left some."""
+        there = system.rows.get(stream, 0)
+        missing = records - there
+        # each of two generators writes half of them
+        if missing < 2:
+            return
+        self.tools.say(f"{self.name}: {system.name} is filled with {missing:,} records")
         # the time is no limit here
-        self.written[system.name] = write(seconds=1e9, records=records, timeout_s=FILL_TIMEOUT_S)["records"]
+        written = write(seconds=1e9, records=missing, timeout_s=FILL_TIMEOUT_S, **({"before": there} if there else {}))
+        system.rows[stream] = there + written["records"]
 
-    def checked(self, system, figures):
-        written = self.written[system.name]
+    def checked(self, system, stream, figures):
+        written = system.rows[stream]
         if figures["records"] != written:
             raise Failure(f"{written:,} records are in {system.name}, but {figures['records']:,} were read")
         return figures
@@ -110,21 +134,39 @@ class Read(Filled):
     # what is read was written to the same servers before
     warmups_at_most = 1
 
+    def filled_records(self, variant):
+        return int(self.options.read_gigabytes * 1e9 / SIZES[variant])
+
     def prepare(self, system, variant):
-        size = SIZES[variant]
-        records = int(self.options.read_gigabytes * 1e9 / size)
-        system.create("w2")
-        self.fill(system, "w2", records, lambda **limits: write_bytes(self.tools, system, "w2", size, **limits))
+        stream, records = self.stream(variant), self.filled_records(variant)
+        system.create(stream)
+        self.fill(system, stream, records, lambda **limits: write_bytes(self.tools, system, stream, SIZES[variant], **limits))
 
     def measure(self, system, variant):
+        stream = self.stream(variant)
         if system.only_tables:
-            figures = sql(self.tools, system, "w2", "payloads", "read", mode="batch")
+            figures = sql(self.tools, system, stream, "payloads", "read", mode="batch")
         else:
-            figures = java(self.tools, system, "read-bytes", stream=system.stream("w2"))
-        return self.checked(system, figures)
+            figures = java(self.tools, system, "read-bytes", stream=system.stream(stream))
+        return self.checked(system, stream, figures)
+
+    def finish(self, system, variant):
+        system.drop(self.stream(variant))
+
+    @staticmethod
+    def stream(variant):
+        return f"w2-{variant.lower()}"
 
 
 BID_BYTES = 140
+# the stream of bids that is read
+BIDS = "bids"
+
+
+def fill_bids(workload, system, records):
+    if BIDS not in system.rows:
+        system.create(BIDS, of_bytes=False)
+    workload.fill(system, BIDS, records, lambda **limits: sql(workload.tools, system, BIDS, "bids", "insert", **limits))
 
 
 class Bids(Filled):
@@ -134,7 +176,7 @@ class Bids(Filled):
     quick_variants = variants
     systems = ("sluice", "kafka-avro", "kafka-json", "paimon", "iceberg", "blackhole")
     actions = {"count-sum": "sum", "all-columns": "read"}
-    shares_data = True
+    data = BIDS
     # the filling is one of full size
     warmups_at_most = 0
 
@@ -144,12 +186,15 @@ class Bids(Filled):
         # reading JSON costs the same, whatever is then done with the columns
         return (system.name, variant) != ("kafka-json", "count-sum")
 
+    def filled_records(self, variant):
+        return int(self.options.read_gigabytes / 2 * 1e9 / BID_BYTES)
+
+    def fixed_s(self, system, variant):
+        return self.options.seconds if variant == "insert" else 0.0
+
     def prepare(self, system, variant):
-        if system.name == "blackhole":
-            return
-        records = int(self.options.read_gigabytes / 2 * 1e9 / BID_BYTES)
-        system.create("w3", of_bytes=False)
-        self.fill(system, "w3", records, lambda **limits: sql(self.tools, system, "w3", "bids", "insert", **limits))
+        if system.name != "blackhole":
+            fill_bids(self, system, self.filled_records(variant))
 
     def measure(self, system, variant):
         if variant == "insert":
@@ -160,7 +205,7 @@ class Bids(Filled):
                 system.drop(stream)
             return figures
         mode = "batch" if system.only_tables else "streaming"
-        return self.checked(system, sql(self.tools, system, "w3", "bids", self.actions[variant], mode=mode))
+        return self.checked(system, BIDS, sql(self.tools, system, BIDS, "bids", self.actions[variant], mode=mode))
 
 
 class Batch(Filled):
@@ -170,22 +215,27 @@ class Batch(Filled):
     quick_variants = variants
     systems = ("sluice", "kafka-avro", "paimon", "iceberg")
     metrics = (Metric("seconds", better="less"),)
-    shares_data = True
-    warmups_at_most = 1
+    data = BIDS
+    # the filling, as in W3
+    warmups_at_most = 0
 
     def applies(self, system, variant):
-        # the others' Flink jobs would only be run once more
-        return variant == "flink" or system.name in ("sluice", "kafka-avro")
+        return variant == "flink" or system.name == "sluice"
+
+    def counts_for(self, system, variant):
+        # what DuckDB is compared with: the same job over Kafka need not be run once more
+        return ("duckdb",) if (system.name, variant) == ("kafka-avro", "flink") else ()
+
+    def filled_records(self, variant):
+        return self.options.batch_records
 
     def prepare(self, system, variant):
-        records = self.options.batch_records
-        system.create("w8", of_bytes=False)
-        self.fill(system, "w8", records, lambda **limits: sql(self.tools, system, "w8", "bids", "insert", **limits))
-        system.publish("w8")
+        fill_bids(self, system, self.filled_records(variant))
+        system.publish(BIDS)
 
     def measure(self, system, variant):
-        if variant == "duckdb" and system.name == "sluice":
-            figures = json.loads(run([self.tools.python(), DUCKDB, system.parquet("w8")], "DuckDB", timeout_s=JOB_TIMEOUT_S))
+        if variant == "duckdb":
+            figures = json.loads(run([self.tools.python(), DUCKDB, system.parquet(BIDS)], "DuckDB", timeout_s=JOB_TIMEOUT_S))
         else:
-            figures = sql(self.tools, system, "w8", "bids", "group", mode="batch")
-        return self.checked(system, figures)
+            figures = sql(self.tools, system, BIDS, "bids", "group", mode="batch")
+        return self.checked(system, BIDS, figures)

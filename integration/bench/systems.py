@@ -7,6 +7,7 @@ import socket
 import time
 from pathlib import Path
 
+import kafka_admin
 from commands import run
 from failure import Failure
 from gateway import Gateway
@@ -14,13 +15,16 @@ from processes import Processes, free_port
 
 START_TIMEOUT_S = 180
 QUIET_TIMEOUT_S = 30
-# CPU seconds in a second
+# of this time a server at rest uses less than that share of a core
+QUIET_S = 0.5
 QUIET_CPU = 0.1
 # what kafka-server-start.sh and kafka-run-class.sh of Kafka's own distribution say
 BROKER_OPTIONS = (
     "-Xmx1G -Xms1G -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35 "
     "-XX:+ExplicitGCInvokesConcurrent -Djava.awt.headless=true"
 ).split()
+# of a JVM that is gone before compiling well pays
+SHORT_LIVED = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 
 
 class System:
@@ -42,11 +46,17 @@ class System:
         self.processes = Processes(self.folder)
 
     def start(self):
+        """Starts it; it may be used after `ready`."""
         self.folder.mkdir(parents=True)
+        # rows written to its streams, where later runs read them
+        self.rows = {}
         self._start()
 
     def _start(self):
         pass
+
+    def ready(self):
+        """Waits until it is up, so that several come up at the same time."""
 
     def stop(self):
         self.processes.stop_all()
@@ -81,16 +91,6 @@ class System:
 
     def publish(self, name):
         """Brings everything committed into its final files."""
-
-    def settle(self):
-        """Waits until what earlier runs left to do is done, so that the next run does not pay for it."""
-        os.sync()
-        deadline = time.monotonic() + QUIET_TIMEOUT_S
-        while self.pid and time.monotonic() < deadline:
-            before = cpu_seconds(self.pid)
-            time.sleep(1)
-            if cpu_seconds(self.pid) - before < QUIET_CPU:
-                return
 
 
 class Sluice(System):
@@ -177,6 +177,8 @@ class Kafka(System):
     family = "kafka"
     warms_up = True
     flush = ""
+    broker = None
+    admin = None
 
     def _start(self):
         self.port = free_port()
@@ -198,12 +200,13 @@ class Kafka(System):
             # what is dropped is gone before the next run, not a minute later
             "log.segment.delete.delay.ms=100\n" + self.flush
         )
-        self.tool("kafka.tools.StorageTool", "format", "-t", "c2x1aWNlLWJlbmNobWFyaw", "-c", properties)
+        self.tool("kafka.tools.StorageTool", "format", "-t", "c2x1aWNlLWJlbmNobWFyaw", "-c", properties, options=SHORT_LIVED)
         argv = ("java", *BROKER_OPTIONS, "-cp", self.tools.broker_classpath, "kafka.Kafka", properties)
         self.broker = self.processes.start(self.name, argv, marker=str(properties))
-        self._wait_for_port()
+        admin = ("java", *kafka_admin.OPTIONS, "-cp", self.tools.jobs_classpath, "io.sluice.bench.Main", "kafka-admin")
+        self.admin = kafka_admin.KafkaAdmin((*admin, f"endpoint={self.endpoint}"), self.folder / "admin.out")
 
-    def _wait_for_port(self):
+    def ready(self):
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline and self.broker.running():
             try:
@@ -213,14 +216,19 @@ class Kafka(System):
                 time.sleep(0.1)
         raise Failure(f"Kafka's broker did not come up within {START_TIMEOUT_S} s", [self.broker.log])
 
-    def tool(self, main, *arguments, timeout_s=120):
+    def stop(self):
+        if self.admin:
+            self.admin.stop()
+        super().stop()
+
+    def tool(self, main, *arguments, timeout_s=120, options=()):
         """What a tool of Kafka's distribution prints."""
-        argv = ["java", "-Xmx512m", "-cp", self.tools.broker_classpath, main, *arguments]
+        argv = ["java", "-Xmx512m", *options, "-cp", self.tools.broker_classpath, main, *arguments]
         return run(argv, main.rsplit(".", 1)[-1], timeout_s=timeout_s)
 
     @property
     def pid(self):
-        return self.broker.pid
+        return self.broker.pid if self.broker else None
 
     @property
     def endpoint(self):
@@ -230,13 +238,10 @@ class Kafka(System):
         return ["system=kafka", f"endpoint={self.endpoint}"]
 
     def create(self, name, of_bytes=True):
-        self._topics("--create", "--topic", name, "--partitions", "2", "--replication-factor", "1")
+        self.admin.ask("create", name, "2")
 
     def drop(self, name):
-        self._topics("--delete", "--topic", name)
-
-    def _topics(self, *arguments):
-        self.tool("org.apache.kafka.tools.TopicCommand", "--bootstrap-server", self.endpoint, *arguments)
+        self.admin.ask("delete", name)
 
 
 class KafkaFlushed(Kafka):
@@ -316,6 +321,30 @@ class Blackhole(Nothing):
 
     def job_arguments(self):
         return ["system=blackhole"]
+
+
+def settle(systems):
+    """Waits until what earlier runs left to do is done, so that the next run does not pay for it."""
+    os.sync()
+    deadline = time.monotonic() + QUIET_TIMEOUT_S
+    before = _cpu_of_all(systems)
+    while before and time.monotonic() < deadline:
+        time.sleep(QUIET_S)
+        after = _cpu_of_all(systems)
+        if all(after[pid] - before.get(pid, 0.0) < QUIET_CPU * QUIET_S for pid in after):
+            return
+        before = after
+
+
+def _cpu_of_all(systems):
+    """CPU seconds of every server that runs; one that has died fails in its next run, which says more."""
+    used = {}
+    for pid in filter(None, (system.pid for system in systems)):
+        try:
+            used[pid] = cpu_seconds(pid)
+        except OSError:
+            continue
+    return used
 
 
 ALL = (Sluice, Kafka, KafkaFlushed, KafkaAvro, KafkaJson, Paimon, Iceberg, Discard, Blackhole)

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from pathlib import Path
 
 from commands import run
 from failure import Failure
@@ -12,6 +13,8 @@ OPENED = ("lang", "lang.reflect", "util", "util.concurrent", "util.concurrent.at
 JOB_OPTIONS = ("-Xms2g", "-Xmx2g", *(f"--add-opens=java.base/java.{name}=ALL-UNNAMED" for name in OPENED))
 JOB_TIMEOUT_S = 300
 FILL_TIMEOUT_S = 1800
+# what the JVMs of all jobs would otherwise each load and check anew: three CPU seconds of a start
+CLASSES = Path(__file__).resolve().parent / "jobs" / "target" / "classes.jsa"
 _numbers = itertools.count(1)
 
 
@@ -21,12 +24,23 @@ def java(tools, system, job, timeout_s=JOB_TIMEOUT_S, **arguments):
     if system.pid:
         reset_peak_memory(system.pid)
     words = [*system.job_arguments(), *(f"{key}={value}" for key, value in arguments.items())]
-    command = ["java", *JOB_OPTIONS, *server, "-cp", tools.jobs_classpath, "io.sluice.bench.Main", job, *words]
+    archive = [f"-XX:SharedArchiveFile={CLASSES}"] if CLASSES.exists() else []
+    command = ["java", *JOB_OPTIONS, *archive, *server, "-cp", tools.jobs_classpath, "io.sluice.bench.Main", job, *words]
     printed = run(command, f"the job {job} on {system.name}", timeout_s=timeout_s)
     figures = [line for line in printed.splitlines() if line.startswith("{")]
     if not figures:
         raise Failure(f"the job {job} on {system.name} printed no figures:\n{printed[-2000:]}")
     return json.loads(figures[-1])
+
+
+def archive_classes(classpath, jar):
+    """Has Java archive the classes of a small job in SQL, unless that was done since the jar was built."""
+    if CLASSES.exists() and CLASSES.stat().st_mtime > jar.stat().st_mtime:
+        return
+    CLASSES.unlink(missing_ok=True)
+    job = ("sql", "system=blackhole", "stream=none", "rows=bids", "action=insert", "seconds=1")
+    command = ["java", *JOB_OPTIONS, f"-XX:ArchiveClassesAtExit={CLASSES}", "-cp", classpath, "io.sluice.bench.Main", *job]
+    run(command, "archiving Flink's classes", timeout_s=JOB_TIMEOUT_S)
 
 
 def new_name(workload):
@@ -57,28 +71,48 @@ class Workload:
     quick_variants = ()
     systems = ()
     metrics = (RATE, CPU)
-    # whether all variants work on what is prepared for the first; else the systems start from nothing for each
-    shares_data = False
+    # variants for which the systems start from nothing; the others follow one another on the same ones
+    alone = ()
+    # workloads of the same `data` that follow one another share the started systems and what is in them
+    data = None
     warmups_at_most = 2
+    # whether its runs are Flink jobs
+    in_flink = True
 
     def __init__(self, tools, options):
         self.tools = tools
         self.options = options
 
     def applies(self, system, variant):
-        """Whether a system takes part in a variant."""
+        """Whether a system takes part in a variant; asked of its class, too, before there is one."""
         return True
+
+    def fixed_s(self, system, variant):
+        """How long a run lasts however fast the system is; 0 where its speed alone decides."""
+        return 0.0
+
+    def more_s(self, system, variant):
+        """What a run takes longer, as the plan expects it."""
+        return 0.0
+
+    def check_s(self, system, variant):
+        """What `finish` takes, likewise."""
+        return 0.0
 
     def rounds(self, variant):
         """How often servers in a JVM warm up and how often all are measured."""
         return min(self.options.warmups, self.warmups_at_most), self.options.rounds
 
     def prepare(self, system, variant):
-        """What is needed once, before the first run."""
+        """What is needed once, before the first run of a variant."""
 
     def measure(self, system, variant):
         """One run; returns its figures."""
         raise NotImplementedError
+
+    def counts_for(self, system, variant):
+        """Other variants for which a run of this one counts, too."""
+        return ()
 
     def finish(self, system, variant):
         """What is left to say after the last run of a variant."""
@@ -94,18 +128,18 @@ def write_bytes(tools, system, stream, size, timeout_s=JOB_TIMEOUT_S, **limits):
     return checked_write(system, stream, java(tools, system, "write-bytes", timeout_s, stream=system.stream(stream), size=size, **limits))
 
 
-def sql(tools, system, stream, rows, action, timeout_s=JOB_TIMEOUT_S, **arguments):
-    """One SQL statement over a table of a system."""
+def sql(tools, system, stream, rows, action, timeout_s=JOB_TIMEOUT_S, before=0, **arguments):
+    """One SQL statement over a table of a system, with `before` rows in it."""
     named = {"stream": system.stream(stream), "rows": rows, "action": action}
     figures = java(tools, system, "sql", timeout_s, **named, **arguments)
-    return checked_write(system, stream, figures) if action == "insert" else figures
+    return checked_write(system, stream, figures, before) if action == "insert" else figures
 
 
-def checked_write(system, stream, figures):
+def checked_write(system, stream, figures, before=0):
     backlog = system.backlog(stream)
     if backlog is not None:
         figures["backlog_end"] = backlog
     committed = system.committed(stream)
-    if committed is not None and committed != figures["records"]:
-        raise Failure(f"the job wrote {figures['records']:,} records, but {committed:,} are committed")
+    if committed is not None and committed - before != figures["records"]:
+        raise Failure(f"the job wrote {figures['records']:,} records, but {committed - before:,} are committed")
     return figures

@@ -20,8 +20,12 @@ import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
-/** W5: a writer in a process of its own that is killed, as by {@code kill -9}, while its transaction is open. */
-final class KilledWriter {
+/**
+ * W5: a writer in a process of its own that is killed, as by {@code kill -9}, while its transaction is open. The process comes up
+ * before what is measured and waits for a line, so that neither its start disturbs the figures nor a busy machine delays it.
+ */
+final class KilledWriter implements AutoCloseable {
+    private static final String UP = "the process is up";
     private static final String OPEN = "the transaction is open";
     private static final int EVENTS = 100_000;
     private static final int EVENTS_OF_A_BLOCK = 1000;
@@ -30,28 +34,57 @@ final class KilledWriter {
     /** For what was queued to reach the gateway. */
     private static final Duration ON_THE_WAY = Duration.ofSeconds(1);
 
-    private KilledWriter() {}
+    private final Process process;
+    private final BufferedReader lines;
 
-    /** Starts the process with this one's class path, waits until its transaction is open, and kills it. */
-    static void startAndKill(Arguments arguments) throws Exception {
+    private KilledWriter(Process process) {
+        this.process = process;
+        this.lines = process.inputReader(StandardCharsets.UTF_8);
+    }
+
+    /** Starts the process with this one's class path and waits until it is up. */
+    static KilledWriter start(Arguments arguments) throws Exception {
         List<String> command = new ArrayList<>(List.of(
                 ProcessHandle.current().info().command().orElse("java"), "-Xmx256m", "-cp", System.getProperty("java.class.path"),
                 Main.class.getName(), "open-transaction"));
         for (String key : List.of("system", "endpoint", "stream")) {
             command.add(key + "=" + arguments.text(key));
         }
-        Process process = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
-        try (var lines = new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8))) {
-            if (lines.lines().noneMatch(OPEN::equals)) {
-                throw new IllegalStateException("the writer that was to be killed ended before: exit code " + process.waitFor());
-            }
-        } finally {
-            process.destroyForcibly().waitFor();
+        var writer = new KilledWriter(new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start());
+        writer.await(UP);
+        return writer;
+    }
+
+    /** Lets it open its transaction, waits until that is done, and kills it. */
+    void openAndKill() throws Exception {
+        try (var words = process.outputWriter(StandardCharsets.UTF_8)) {
+            words.write("open\n");
+            words.flush();
+            await(OPEN);
+            close();
         }
     }
 
-    /** The process: writes into a transaction, says so, and waits for its end. */
+    private void await(String line) throws Exception {
+        for (String read = lines.readLine(); !line.equals(read); read = lines.readLine()) {
+            if (read == null) {
+                throw new IllegalStateException("the writer that was to be killed ended before: exit code " + process.waitFor());
+            }
+        }
+    }
+
+    @Override
+    public void close() throws InterruptedException {
+        process.destroyForcibly().waitFor();
+    }
+
+    /** The process: writes into a transaction when it is told to, says so, and waits for its end. */
     static void run(Arguments arguments) throws Exception {
+        System.out.println(UP);
+        // without a line the one who started it has ended
+        if (new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8)).readLine() == null) {
+            return;
+        }
         if (arguments.text("system").equals("kafka")) {
             openInKafka(arguments);
         } else {

@@ -38,16 +38,20 @@ final class Latency {
         String stream = arguments.text("stream");
         Duration interval = Duration.ofMillis(arguments.number("checkpoint_ms"));
         long holdMillis = arguments.number("hold_ms", 0);
-        try (LocalFlink flink = LocalFlink.start()) {
+        try (LocalFlink flink = LocalFlink.start();
+                KilledWriter killed = arguments.number("killed", 0) > 0 ? KilledWriter.start(arguments) : null) {
             JobID reader = read(flink, peer, stream);
             JobID writer = write(flink, peer, stream, interval, arguments);
             JobID holder = null;
             if (holdMillis > 0) {
                 Thread.sleep(SETTLED.toMillis());
                 holder = hold(flink, peer, stream, Duration.ofMillis(holdMillis));
-            } else if (arguments.number("killed", 0) > 0) {
+            } else if (killed != null) {
                 Thread.sleep(SETTLED.toMillis());
-                KilledWriter.startAndKill(arguments);
+                killed.openAndKill();
+                if (Progress.records() > 0) {
+                    throw new IllegalStateException("nothing was written any more when the transaction was open: the machine is too busy");
+                }
             }
             flink.await(writer);
             long written = Progress.records();

@@ -29,6 +29,9 @@ public final class Main {
             case "latency":
                 Latency.run(arguments);
                 break;
+            case "kafka-admin":
+                KafkaAdmin.run(arguments);
+                break;
             case "kafka-client":
                 KafkaClient.run(arguments);
                 break;
