@@ -56,7 +56,6 @@ class Tools:
         run([maven, "-q", "-B", "-f", HERE / "broker", "package"], "fetching Kafka from Maven Central")
         jar = next((HERE / "jobs" / "target").glob("sluice-bench-jobs-*.jar"))
         self.jobs_classpath = f"{jar}:{(HERE / 'jobs' / 'target' / 'classpath').read_text().strip()}"
-        self.say("archiving Flink's classes")
         archive_classes(self.jobs_classpath, jar)
         self.broker_classpath = (HERE / "broker" / "target" / "classpath").read_text().strip()
 
