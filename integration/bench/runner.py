@@ -100,8 +100,8 @@ class Bench:
     def _failing(self, what, name):
         return _Failing(self, what, name)
 
-    def _fail(self, what, failure):
-        explain(what, failure)
+    def _fail(self, what, failure, logs=()):
+        explain(what, failure, logs)
         self.failed.append(what)
 
     def _stop(self, name):
@@ -126,17 +126,19 @@ class _Failing:
     def __exit__(self, kind, failure, trace):
         if kind is None or issubclass(kind, TimeUp) or not issubclass(kind, Exception):
             return False
-        self.bench._fail(self.what, failure)
-        if self.system in self.bench.started:
+        started = self.bench.started.get(self.system)
+        # what it wrote is gone after its stop
+        self.bench._fail(self.what, failure, started.logs() if started else ())
+        if started:
             self.bench._stop(self.system)
         return True
 
 
-def explain(what, failure):
+def explain(what, failure, logs=()):
     print(f"\n{what} failed: {failure}", file=sys.stderr)
     if not isinstance(failure, (Failure, TimeUp)):
         traceback.print_exception(failure)
-    for log in getattr(failure, "logs", ()):
+    for log in dict.fromkeys((*getattr(failure, "logs", ()), *logs)):
         print(f"\n  the last lines of {log}:", *tail(log), sep="\n    ", file=sys.stderr)
     sys.stderr.flush()
 

@@ -62,6 +62,10 @@ class System:
         self.processes.stop_all()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def logs(self):
+        """What its processes write."""
+        return [process.log for process in self.processes.all]
+
     @property
     def pid(self):
         """The server's process, or None for a system that lives inside Flink."""

@@ -99,6 +99,9 @@ class Stands:
     def ready(self):
         pass
 
+    def logs(self):
+        return []
+
     def stop(self):
         Stands.stopped = (*Stands.stopped, self.name)
 
@@ -124,7 +127,7 @@ class Fails(unittest.TestCase):
         tools = SimpleNamespace(say=lambda text: None)
         Stands.stopped = ()
         # the disk's own pace is no part of it
-        quiet = mock.patch.multiple(runner, explain=lambda what, failure: None, settle=lambda systems: None)
+        quiet = mock.patch.multiple(runner, explain=lambda what, failure, logs=(): None, settle=lambda systems: None)
         with quiet, TemporaryDirectory() as folder:
             ran = runner.Bench(options, tools, folder, Path(folder) / "results", kinds, {"X": limit_s, "Y": limit_s})
             for name in ("X", "Y"):

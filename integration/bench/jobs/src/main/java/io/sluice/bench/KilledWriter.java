@@ -78,38 +78,42 @@ final class KilledWriter implements AutoCloseable {
         process.destroyForcibly().waitFor();
     }
 
+    /** Opens the transaction of a writer that is ready for it. */
+    private interface Opening {
+        void open() throws Exception;
+    }
+
     /** The process: writes into a transaction when it is told to, says so, and waits for its end. */
     static void run(Arguments arguments) throws Exception {
+        Opening opening = arguments.text("system").equals("kafka") ? inKafka(arguments) : inSluice(arguments);
         System.out.println(UP);
         // without a line the one who started it has ended
         if (new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8)).readLine() == null) {
             return;
         }
-        if (arguments.text("system").equals("kafka")) {
-            openInKafka(arguments);
-        } else {
-            openInSluice(arguments);
-        }
+        opening.open();
         System.out.println(OPEN);
         Thread.sleep(Long.MAX_VALUE);
     }
 
-    private static void openInKafka(Arguments arguments) {
+    private static Opening inKafka(Arguments arguments) {
         Properties properties = Peer.producer();
         properties.put(ProducerConfig.BOOTSTRAP_SERVERS_CONFIG, arguments.text("endpoint"));
         properties.put(ProducerConfig.TRANSACTIONAL_ID_CONFIG, "killed-" + arguments.text("stream"));
         properties.put(ProducerConfig.TRANSACTION_TIMEOUT_CONFIG, KAFKA_TIMEOUT_MS);
         var producer = new KafkaProducer<>(properties, new ByteArraySerializer(), new ByteArraySerializer());
         producer.initTransactions();
-        producer.beginTransaction();
-        Payloads payloads = new Payloads(100, 0);
-        for (int event = 0; event < EVENTS; event++) {
-            producer.send(new ProducerRecord<>(arguments.text("stream"), payloads.next()));
-        }
-        producer.flush();
+        return () -> {
+            producer.beginTransaction();
+            Payloads payloads = new Payloads(100, 0);
+            for (int event = 0; event < EVENTS; event++) {
+                producer.send(new ProducerRecord<>(arguments.text("stream"), payloads.next()));
+            }
+            producer.flush();
+        };
     }
 
-    private static void openInSluice(Arguments arguments) throws Exception {
+    private static Opening inSluice(Arguments arguments) throws Exception {
         String stream = arguments.text("stream");
         SluiceClient client = SluiceClient.acquire(arguments.text("endpoint"));
         SinkName sink = Names.sink(stream, "killed");
@@ -117,15 +121,17 @@ final class KilledWriter implements AutoCloseable {
         long streamId = client.call(Rpc.GET_STREAM, get).getStream().getStreamId();
         long epoch = PrepareMany.openWriter(client, sink, UUID.randomUUID(), 0, 1);
         var transaction = new TransactionStream(client, sink, 0, epoch, Duration.ofMinutes(1));
-        transaction.begin();
-        Payloads payloads = new Payloads(100, 0);
-        for (int written = 0; written < EVENTS; written += EVENTS_OF_A_BLOCK) {
-            BytesBlockBuilder block = new BytesBlockBuilder();
-            for (int event = 0; event < EVENTS_OF_A_BLOCK; event++) {
-                block.append(null, payloads.next(), null, null);
+        return () -> {
+            transaction.begin();
+            Payloads payloads = new Payloads(100, 0);
+            for (int written = 0; written < EVENTS; written += EVENTS_OF_A_BLOCK) {
+                BytesBlockBuilder block = new BytesBlockBuilder();
+                for (int event = 0; event < EVENTS_OF_A_BLOCK; event++) {
+                    block.append(null, payloads.next(), null, null);
+                }
+                transaction.append(streamId, written / EVENTS_OF_A_BLOCK % PrepareMany.SEGMENTS, block.finish());
             }
-            transaction.append(streamId, written / EVENTS_OF_A_BLOCK % PrepareMany.SEGMENTS, block.finish());
-        }
-        Thread.sleep(ON_THE_WAY.toMillis());
+            Thread.sleep(ON_THE_WAY.toMillis());
+        };
     }
 }
