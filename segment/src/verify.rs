@@ -151,10 +151,19 @@ const REPORT_ITEMS: u64 = 100_000;
 /// The entries of a ledger.
 type Entries = BTreeMap<RawKey, Bytes>;
 
+/// What an index holds.
+struct IndexContent {
+    /// All changes up to this frame.
+    applied: Lsn,
+    /// Beyond, some changes up to this one: a crash came while they were applied.
+    applying: Option<Lsn>,
+    entries: Entries,
+}
+
 /// How the index is read.
 trait IndexSource {
-    /// Its entries and the last frame it holds; `None`: there is no index to compare.
-    fn content(&self) -> Result<Option<(Lsn, Entries)>, String>;
+    /// What it holds; `None`: there is no index to compare.
+    fn content(&self) -> Result<Option<IndexContent>, String>;
     /// Whether a gateway writes meanwhile: then the state of the index is the one to check, and the log's end is torn.
     fn is_running(&self) -> bool;
 }

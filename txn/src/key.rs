@@ -233,6 +233,10 @@ impl KeySpan {
     pub fn everything() -> Self {
         Self { from: vec![0], to: vec![u8::MAX] }
     }
+    /// The cluster's one record.
+    pub fn cluster() -> Self {
+        Self::prefix(vec![CLUSTER])
+    }
     /// All scopes.
     pub fn scopes() -> Self {
         Self::prefix(vec![SCOPE])
@@ -248,6 +252,10 @@ impl KeySpan {
     /// All streams, by number.
     pub fn streams() -> Self {
         Self::prefix(vec![STREAM])
+    }
+    /// All segments.
+    pub fn segments() -> Self {
+        Self::prefix(vec![SEGMENT])
     }
     /// The segments of a stream.
     pub fn segments_of(stream: StreamId) -> Self {

@@ -150,7 +150,7 @@ impl EmbeddedStore {
     /// All live blocks, or those of one file.
     async fn live_blocks(&self, file: Option<u64>) -> Result<Vec<Live>, Error> {
         let shared = Arc::clone(&self.shared);
-        let found = self.shared.env.executor.run_for(move || live_blocks(&*shared.index, file)).await;
+        let found = self.shared.env.executor.run_for(move || live_blocks(&*shared.table, file)).await;
         found.map_err(|lost| Error::Stopped(lost.to_string()))?.map_err(Error::from)
     }
 
@@ -245,12 +245,15 @@ fn copy_entry(draft: &mut Draft<'_>, live: Live, refs: &[StoredRef]) -> Outcome<
 pub(super) fn write_snapshot(shared: &Shared) -> Result<(Lsn, Lsn), Error> {
     let _one_at_a_time = shared.snapshotting.lock().unwrap_or_else(PoisonError::into_inner);
     let failed = |error: snapshot::SnapshotError| Error::Stopped(error.to_string());
+    // Log files may go up to here: the nearer to the log's end the better.
+    shared.table.flush()?;
     // Frames applied while this runs may show: replaying them over the snapshot again is harmless, as changes are absolute.
-    let lsn = Lsn(shared.index.applied());
+    let index = shared.table.index();
+    let lsn = Lsn(index.applied());
     let mut writer = snapshot::Writer::create(Arc::clone(&shared.env.disk), &snapshot_folder(&shared.folder), lsn)
         .map_err(failed)?;
     let mut problem = None;
-    shared.index.scan(&KeySpan::everything(), Direction::Ascending, &mut |key, value| {
+    index.scan(&KeySpan::everything(), Direction::Ascending, &mut |key, value| {
         problem = writer.add(key, value).err();
         problem.is_none()
     })?;

@@ -1,11 +1,12 @@
 //! The embedded store: the log is the truth, the index makes it quick to read.
 //!
-//! In reading order: [`EmbeddedStore`] (what callers hold), `sequencer` (the one task that changes state), `open` (recovery),
+//! In reading order: [`EmbeddedStore`] (what callers hold), `sequencer` (the one task that changes state), `table` (the state that
+//! readers see), `open` (recovery),
 //! `visible` (how readers learn of commits), `maintain` (snapshots, trimming the log, copying live blocks forward).
 //!
 //! What holds:
 //! * rules run one after the other, each against a state that includes everything accepted before it;
-//! * an answer that promises durability is given after the fdatasync that covers it and after the index shows it;
+//! * an answer that promises durability is given after the fdatasync that covers it and after readers see it;
 //! * the index and every reader see durable state only; blocks and changes that a crash takes away were never visible;
 //! * after a failed write or sync nothing is answered any more but errors, and the process is told to end.
 
@@ -13,6 +14,7 @@ mod error;
 mod maintain;
 mod open;
 mod sequencer;
+mod table;
 #[cfg(test)]
 pub(crate) mod tests;
 mod visible;
@@ -21,7 +23,7 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -30,7 +32,7 @@ use bytes::Bytes;
 use sluice_proto::storage::v1 as stored;
 use sluice_txn::{
     key::{KeySpan, RawKey},
-    ledger::{self, Change, Commit, Direction, Draft, Index, Ledger, Precondition, Records, Store, View, Visitor},
+    ledger::{self, Change, Commit, Direction, Draft, Ledger, Precondition, Records, Store, View, Visitor},
     protocol::{Millis, Outcome},
 };
 use tokio::sync::{Semaphore, oneshot};
@@ -48,6 +50,7 @@ use crate::{
     log::{Block, BlockRef, LogReader, Lsn, ReadError},
 };
 use sequencer::{Command, Job, Message, Verdict};
+use table::Table;
 use visible::Visible;
 
 /// Settings of an [`EmbeddedStore`].
@@ -96,9 +99,7 @@ struct Shared {
     env: Env,
     folder: PathBuf,
     options: Options,
-    index: Box<dyn Index>,
-    /// Held for writing while the index takes changes, so that several reads see one state.
-    applying: RwLock<()>,
+    table: Arc<Table>,
     reader: LogReader,
     cache: BlockCache,
     visible: Visible,
@@ -184,19 +185,18 @@ impl EmbeddedStore {
 
     /// Reads one consistent, durable state. Must not block for long: changes wait meanwhile.
     pub fn read<T>(&self, read: impl FnOnce(&dyn View) -> T) -> T {
-        let _one_state = self.shared.applying.read().unwrap_or_else(PoisonError::into_inner);
-        read(&*self.shared.index)
+        self.shared.table.read(|_, state| read(state))
     }
 
-    /// Every entry of the index, and the frame up to which it holds everything; of one moment.
+    /// Every entry of the ledger, and the last frame in it; of one moment.
     pub(crate) fn content(&self) -> ledger::Result<(Lsn, BTreeMap<RawKey, Bytes>)> {
-        self.read(|view| {
+        self.shared.table.read(|last, state| {
             let mut entries = BTreeMap::new();
-            view.scan(&KeySpan::everything(), Direction::Ascending, &mut |key, value| {
+            state.scan(&KeySpan::everything(), Direction::Ascending, &mut |key, value| {
                 entries.insert(key.to_vec(), value.clone());
                 true
             })?;
-            Ok((Lsn(self.shared.index.applied()), entries))
+            Ok((last, entries))
         })
     }
 
@@ -270,10 +270,10 @@ impl EmbeddedStore {
 /// A view for callers that hold a store and need no consistency between reads.
 impl View for EmbeddedStore {
     fn get(&self, key: &[u8]) -> ledger::Result<Option<Bytes>> {
-        self.shared.index.get(key)
+        self.shared.table.get(key)
     }
     fn scan(&self, span: &KeySpan, direction: Direction, visit: Visitor<'_>) -> ledger::Result<()> {
-        self.shared.index.scan(span, direction, visit)
+        self.shared.table.scan(span, direction, visit)
     }
 }
 

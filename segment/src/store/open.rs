@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, RwLock, atomic::AtomicU64, mpsc},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64, mpsc},
     time::Duration,
 };
 
@@ -22,6 +22,7 @@ use uuid::Uuid;
 use super::{
     EmbeddedStore, OnFatal, Options, Shared, maintain,
     sequencer::{Sequencer, decode_facts},
+    table::{Flusher, Table},
     visible::Visible,
 };
 use crate::{
@@ -183,8 +184,7 @@ impl EmbeddedStore {
         let last_commit = if index.get(&Key::Cluster.encode())?.is_some() { super::last_commit(&*index)? } else { 0 };
         let shared = Arc::new(Shared {
             folder: folder.into(),
-            index,
-            applying: RwLock::new(()),
+            table: Arc::new(Table::over(index)),
             reader: log.reader(),
             cache: BlockCache::new(options.cache_bytes),
             visible: Visible::new(last_commit),
@@ -201,16 +201,19 @@ impl EmbeddedStore {
             let (_, oldest) = maintain::write_snapshot(&shared)?;
             shared.maintenance.lock().unwrap_or_else(PoisonError::into_inner).snapshot = oldest;
         }
+        let no_thread = |source| Error::Io { action: "start the tasks of", path: folder.into(), source };
+        let flusher = Flusher::start(Arc::clone(&shared.table), &*shared.env.executor).map_err(no_thread)?;
         let sequencer = Sequencer {
             shared: Arc::clone(&shared),
             log,
             queue: messages,
             overlay: Overlay::default(),
+            flusher,
             waiting: Vec::new(),
             on_fatal: Some(on_fatal),
         };
         let spawned = shared.env.executor.spawn("sluice-sequencer", Box::new(move || sequencer.run()));
-        spawned.map_err(|source| Error::Io { action: "start the sequencer of", path: folder.into(), source })?;
+        spawned.map_err(no_thread)?;
         Ok(Opened { store: Self { shared }, recovery, index_rebuilt, lock })
     }
 

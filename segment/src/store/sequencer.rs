@@ -1,8 +1,9 @@
 //! The one task that changes state.
 //!
 //! It takes everything that waits, runs the rules in order against the index plus what is accepted but not durable, writes one
-//! frame, syncs if somebody waits for durability or enough bytes are unsynced, hands the changes to the index and answers.
-//! The next round starts when this one ended: the longer a sync takes, the more share the next.
+//! frame, syncs if somebody waits for durability or enough bytes are unsynced, shows the changes to readers and answers.
+//! The next round starts when this one ended: the longer a sync takes, the more share the next. The index takes the changes
+//! later, in a task of its own.
 
 use std::{
     sync::{
@@ -17,12 +18,13 @@ use bytes::Bytes;
 use prost::Message as _;
 use sluice_proto::storage::v1::{self as stored, FrameFacts, Mutation};
 use sluice_txn::{
-    ledger::{Change, Draft, Overlay},
+    key::RawKey,
+    ledger::{Change, Draft, Overlay, View},
     protocol::Millis,
 };
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::{Error, OnFatal, Shared, Wait, open::condemn_index};
+use super::{Error, OnFatal, Shared, Wait, open::condemn_index, table::Flusher, visible::Visible};
 use crate::log::{Block, Log, LogError};
 
 /// A round takes no more than this many bytes of blocks, so that a frame stays near the sync size.
@@ -33,6 +35,11 @@ const ROUND_COMMANDS: usize = 4096;
 const FREE_BYTES_FOR_BLOCKS: u64 = 16 << 20;
 /// Commands without blocks go on until here: commits, and deletions that free space.
 const FREE_BYTES_FOR_FACTS: u64 = 8 << 20;
+/// The index takes changes when so many keys wait for it, or so many bytes of log hold them: a start reads these again.
+const FLUSH_KEYS: usize = 8192;
+const FLUSH_LOG_BYTES: usize = 64 << 20;
+/// With more keys than this the index is waited for.
+const WAITING_KEYS_MAX: usize = 4 * FLUSH_KEYS;
 /// Accepted changes are made durable when nothing came for this long.
 const IDLE: Duration = Duration::from_millis(100);
 
@@ -73,8 +80,9 @@ pub(super) struct Sequencer {
     pub shared: Arc<Shared>,
     pub log: Log,
     pub queue: Receiver<Message>,
-    /// Changes in the log that the index does not hold yet.
+    /// Changes in the log that are not durable yet.
     pub overlay: Overlay,
+    pub flusher: Flusher,
     /// Told when the next sync is done.
     pub waiting: Vec<Finish>,
     pub on_fatal: Option<OnFatal>,
@@ -90,9 +98,12 @@ impl Sequencer {
                 Err(error) => return self.fail(&error),
             }
         };
-        if let Err(error) = self.make_durable().map_err(|error| error.to_string()).and_then(|()| self.mark()) {
+        let ended = self.make_durable().map_err(|error| error.to_string()).and_then(|()| self.mark());
+        if let Err(error) = ended.and_then(|()| self.end_flusher()) {
             return self.fail(&error);
         }
+        // Whoever closed the store finds nothing of it in use by this task.
+        drop(self);
         if let Some(closed) = closed {
             let _ = closed.send(());
         }
@@ -139,6 +150,10 @@ impl Sequencer {
         if self.log.unsynced_bytes() > 0 || !self.overlay.is_empty() {
             self.make_durable().map_err(|error| error.to_string())?;
         }
+        if self.shared.table.waiting() > 0 {
+            self.flusher.wake();
+        }
+        self.check_index().map_err(|error| error.to_string())?;
         // Also when nothing was left to sync: only the next frame proves the last one durable, and none may come for long.
         self.mark()
     }
@@ -202,7 +217,9 @@ impl Sequencer {
         let round = self.run_rules(commands, &refs);
         if !round.changes.is_empty() {
             let places: Vec<crate::log::BlockRef> = plan.refs().to_vec();
-            if let Err(error) = self.log.append(plan, &encode_facts(&round.changes)) {
+            let facts = encode_facts(&round.changes);
+            self.flusher.log_bytes += facts.len() + blocks.iter().map(|block| block.data.len()).sum::<usize>();
+            if let Err(error) = self.log.append(plan, &facts) {
                 round.verdicts.into_iter().for_each(|(_, verdict)| (verdict.finish)(Err(Error::from_log(&error))));
                 return only_full(&error);
             }
@@ -218,8 +235,12 @@ impl Sequencer {
 
     /// Runs the rules in order, each over what the ones before it changed.
     fn run_rules(&self, commands: Vec<Command>, refs: &[stored::BlockRef]) -> Round {
+        self.shared.table.read(|_, durable| self.run_rules_over(durable, commands, refs))
+    }
+
+    fn run_rules_over(&self, durable: &dyn View, commands: Vec<Command>, refs: &[stored::BlockRef]) -> Round {
         let now = self.shared.env.clock.now_ms();
-        let accepted = self.overlay.over(&*self.shared.index);
+        let accepted = self.overlay.over(durable);
         let mut frame = Overlay::default();
         let (mut verdicts, mut room) = (Vec::with_capacity(commands.len()), Vec::with_capacity(commands.len()));
         let mut next_block = 0;
@@ -238,7 +259,7 @@ impl Sequencer {
             verdicts.push((command.wait, verdict));
             room.push(command.room);
         }
-        Round { changes: frame.take(), verdicts, room }
+        Round { changes: frame, verdicts, room }
     }
 
     /// Answers who waits for acceptance only; the others after the sync that this round needs.
@@ -266,22 +287,38 @@ impl Sequencer {
         }
         let lsn = self.log.durable_lsn();
         if !self.overlay.is_empty() {
-            let changes: Vec<Change> = self.overlay.take();
-            let applied = {
-                let _one_state = self.shared.applying.write().unwrap_or_else(PoisonError::into_inner);
-                self.shared.index.apply(lsn.0, &changes)
-            };
-            if let Err(error) = applied {
-                condemn_index(&*self.shared.env.disk, &self.shared.folder);
-                return Err(LogError::Poisoned(error.to_string()));
+            let changes = std::mem::take(&mut self.overlay);
+            let news = Visible::news(&changes);
+            let waiting = self.shared.table.add(lsn, changes);
+            self.shared.visible.announce(news);
+            if waiting >= FLUSH_KEYS || self.flusher.log_bytes >= FLUSH_LOG_BYTES {
+                self.flusher.wake();
             }
-            self.shared.visible.announce(&changes);
+            if waiting >= WAITING_KEYS_MAX {
+                // Failed? Told below.
+                let _ = self.shared.table.flush();
+            }
+            self.check_index()?;
         }
         self.shared.durable_lsn.store(lsn.0, Ordering::Release);
         for finish in self.waiting.drain(..) {
             finish(Ok(()));
         }
         Ok(())
+    }
+
+    /// A store whose index takes no changes must end: what it keeps in memory would grow without bound.
+    fn check_index(&self) -> Result<(), LogError> {
+        let Some(error) = self.shared.table.failure() else { return Ok(()) };
+        condemn_index(&*self.shared.env.disk, &self.shared.folder);
+        Err(LogError::Poisoned(error.to_string()))
+    }
+
+    /// The next start has nothing to replay then.
+    fn end_flusher(&mut self) -> Result<(), String> {
+        self.flusher.end();
+        let _ = self.shared.table.flush();
+        self.check_index().map_err(|error| error.to_string())
     }
 
     fn note_log_bytes(&self) {
@@ -316,7 +353,7 @@ impl Drop for Sequencer {
 
 /// What the rules of one round did.
 struct Round {
-    changes: Vec<Change>,
+    changes: Overlay,
     verdicts: Vec<(Wait, Verdict)>,
     room: Vec<OwnedSemaphorePermit>,
 }
@@ -326,8 +363,9 @@ fn only_full(error: &LogError) -> Result<(), String> {
     if matches!(error, LogError::Full(_) | LogError::TooLarge(_)) { Ok(()) } else { Err(error.to_string()) }
 }
 
-fn encode_facts(changes: &[Change]) -> Vec<u8> {
-    let mutation = |(key, value): &Change| Mutation { key: Bytes::copy_from_slice(key), value: value.clone() };
+fn encode_facts(changes: &Overlay) -> Vec<u8> {
+    let mutation =
+        |(key, value): (&RawKey, &Option<Bytes>)| Mutation { key: Bytes::copy_from_slice(key), value: value.clone() };
     FrameFacts { mutations: changes.iter().map(mutation).collect() }.encode_to_vec()
 }
 

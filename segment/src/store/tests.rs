@@ -6,4 +6,5 @@ mod faults;
 mod index;
 pub(crate) mod kit;
 mod life;
+mod table;
 mod trim;

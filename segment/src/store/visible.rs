@@ -7,7 +7,10 @@ use std::{
 
 use sluice_proto::storage::v1::{Cluster, Segment};
 use sluice_schema::ids::SegmentId;
-use sluice_txn::{key::Key, ledger::Change};
+use sluice_txn::{
+    key::{Key, KeySpan},
+    ledger::Overlay,
+};
 use tokio::sync::watch;
 
 /// The end of a segment as it grows; `None` once the segment was deleted.
@@ -42,11 +45,18 @@ impl Visible {
         segments.entry(segment).or_insert_with(|| watch::Sender::new(None)).subscribe()
     }
 
-    /// Tells what a durable frame changed.
-    pub(super) fn announce(&self, changes: &[Change]) {
+    /// What [`Self::announce`] has to tell of changes.
+    pub(super) fn news(changes: &Overlay) -> Overlay {
+        let mut news = changes.part(&KeySpan::segments());
+        news.add(changes.part(&KeySpan::cluster()));
+        news
+    }
+
+    /// Tells the news of durable changes that readers see already.
+    pub(super) fn announce(&self, news: Overlay) {
         use prost::Message as _;
         let segments = self.segments.lock().unwrap_or_else(PoisonError::into_inner);
-        for (raw, value) in changes {
+        for (raw, value) in news.iter() {
             match Key::decode(raw) {
                 Some(Key::Segment(id)) => {
                     if let Some(sender) = segments.get(&id) {

@@ -12,7 +12,7 @@ use sluice_txn::{
     ledger::{Direction, Index as _, SledIndex, View as _},
 };
 
-use super::{Check, Damage, Entries, IndexSource, Ledger, VerifyError, guarded, with_sources};
+use super::{Check, Damage, Entries, IndexContent, IndexSource, Ledger, VerifyError, guarded, with_sources};
 use crate::{
     log::{self, Lsn},
     store::{EmbeddedStore, decode_facts, index_folder, log_folder},
@@ -27,8 +27,11 @@ pub(super) struct Running<'a> {
 }
 
 impl IndexSource for Running<'_> {
-    fn content(&self) -> Result<Option<(Lsn, Entries)>, String> {
-        guarded(|| self.store.content().map(Some).map_err(|error| error.to_string()))
+    fn content(&self) -> Result<Option<IndexContent>, String> {
+        guarded(|| {
+            let (applied, entries) = self.store.content().map_err(|error| error.to_string())?;
+            Ok(Some(IndexContent { applied, applying: None, entries }))
+        })
     }
     fn is_running(&self) -> bool {
         true
@@ -76,7 +79,7 @@ fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 impl IndexSource for Copied {
-    fn content(&self) -> Result<Option<(Lsn, Entries)>, String> {
+    fn content(&self) -> Result<Option<IndexContent>, String> {
         let Some(copy) = &self.copy else { return Ok(None) };
         guarded(|| {
             let index = SledIndex::open(copy).map_err(|error| error.to_string())?;
@@ -86,7 +89,7 @@ impl IndexSource for Copied {
                 true
             });
             read.map_err(|error| error.to_string())?;
-            Ok(Some((Lsn(index.applied()), entries)))
+            Ok(Some(IndexContent { applied: Lsn(index.applied()), applying: index.applying().map(Lsn), entries }))
         })
     }
     fn is_running(&self) -> bool {
@@ -111,14 +114,17 @@ impl Check<'_> {
         let (snapshot, entries) = start.unwrap_or_default();
         let last = in_log.lsns.map_or(snapshot, |(_, last)| last).max(snapshot);
         let mut rebuilt = Rebuilt { entries, last: snapshot, folder: self.folder };
-        let Some((applied, found)) = index else {
+        let Some(IndexContent { applied, applying, entries: found }) = index else {
             let whole = self.replay(&mut rebuilt, last);
             return whole.then_some(Ledger { entries: rebuilt.entries });
         };
         // An index behind the snapshot is built again at the next start, so nothing is lost by it.
         let comparable = applied >= snapshot && self.replay(&mut rebuilt, applied);
         if comparable {
-            self.compare(&rebuilt.entries, &found);
+            let before = applying.map(|_| rebuilt.entries.clone());
+            if applying.is_none_or(|to| self.replay(&mut rebuilt, to.min(last))) {
+                self.compare(before.as_ref(), &rebuilt.entries, &found);
+            }
         }
         if source.is_running() {
             return Some(Ledger { entries: found });
@@ -160,10 +166,14 @@ impl Check<'_> {
         false
     }
 
-    fn compare(&mut self, right: &Entries, found: &Entries) {
+    /// An entry is right as it is to be; and as it was before, where applying was under way.
+    fn compare(&mut self, before: Option<&Entries>, right: &Entries, found: &Entries) {
         let keys: std::collections::BTreeSet<_> = right.keys().chain(found.keys()).collect();
         let mut differences = 0usize;
         for raw in &keys {
+            if before.is_some_and(|before| before.get(*raw) == found.get(*raw)) {
+                continue;
+            }
             let message = match (right.get(*raw), found.get(*raw)) {
                 (Some(right), Some(found)) if right == found => continue,
                 (Some(_), Some(_)) => "differs from what the log says",

@@ -140,6 +140,63 @@ async fn entries_of_the_index_are_compared_one_by_one() {
     assert!(found.iter().all(|damage| damage.file == crate::store::index_folder(&folder)));
 }
 
+/// A crash while the index took changes: some are there, some are not, and the log knows them all. Anything else is damage.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_index_that_took_half_of_its_changes_is_no_damage() {
+    use sluice_txn::{
+        key::KeySpan,
+        ledger::{Direction, SledIndex, View as _},
+    };
+    let place = fill().await.world.close().await;
+    let folder = place.folder();
+    let index = crate::store::index_folder(&folder);
+    let content = || {
+        let index = SledIndex::open(&index).unwrap();
+        let mut found = Vec::new();
+        index
+            .scan(&KeySpan::everything(), Direction::Ascending, &mut |key, value| {
+                found.push((key.to_vec(), value.clone()));
+                true
+            })
+            .unwrap();
+        (index.applied(), found)
+    };
+    let (before, old) = content();
+    let world = place.open(world::options());
+    for count in 1..6 {
+        world::append(&world.store, 1, count).await;
+    }
+    world.open_writer(3).await;
+    let place = world.close().await;
+    let (after, new) = content();
+    let changed: Vec<_> = new.iter().filter(|entry| !old.contains(entry)).cloned().collect();
+    assert!(changed.len() > 5 && after > before, "{} {before} {after}", changed.len());
+    {
+        // As it was, then half of the way.
+        let db = sled::open(&index).unwrap();
+        for (key, _) in &new {
+            db.remove(key).unwrap();
+        }
+        for (key, value) in old.iter().chain(&changed[..changed.len() / 2]) {
+            db.insert(key, value.as_ref()).unwrap();
+        }
+        db.insert([0], &before.to_be_bytes()).unwrap();
+        db.insert([0, 1], &after.to_be_bytes()).unwrap();
+        db.flush().unwrap();
+    }
+    assert_eq!(verify_all_of(&folder).damage, Vec::new());
+    {
+        let db = sled::open(&index).unwrap();
+        db.insert(&changed[0].0, b"neither".as_slice()).unwrap();
+        db.flush().unwrap();
+    }
+    let found = verify_all_of(&folder).damage;
+    assert!(matches!(&found[..], [one] if one.message.contains("differs from what the log says")), "{found:?}");
+    let world = place.open(world::options());
+    assert_eq!(world.content(), new, "the log says what is right");
+    world.close().await;
+}
+
 /// A caller that goes away ends the work; each report carries what is new.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reports_carry_new_damage_once_and_may_end_the_work() {

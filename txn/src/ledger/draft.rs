@@ -1,6 +1,6 @@
 //! Views with changes on top.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Bound};
 
 use bytes::Bytes;
 
@@ -8,6 +8,10 @@ use super::{Change, Direction, Result, View, Visitor};
 use crate::key::{Key, KeySpan, RawKey};
 
 type Changes = BTreeMap<RawKey, Option<Bytes>>;
+
+fn in_span<'a>(changes: &'a Changes, span: &KeySpan) -> std::collections::btree_map::Range<'a, RawKey, Option<Bytes>> {
+    changes.range::<[u8], _>((Bound::Included(span.from.as_slice()), Bound::Excluded(span.to.as_slice())))
+}
 
 /// Visits a base view as if `changes` were applied to it.
 fn merged_scan(
@@ -21,10 +25,7 @@ fn merged_scan(
         Direction::Ascending => a < b,
         Direction::Descending => a > b,
     };
-    let range = changes.range::<[u8], _>((
-        std::ops::Bound::Included(span.from.as_slice()),
-        std::ops::Bound::Excluded(span.to.as_slice()),
-    ));
+    let range = in_span(changes, span);
     let mut own: Box<dyn Iterator<Item = (&RawKey, &Option<Bytes>)>> = match direction {
         Direction::Ascending => Box::new(range),
         Direction::Descending => Box::new(range.rev()),
@@ -97,9 +98,9 @@ impl<'a> Draft<'a> {
     pub fn extend(&mut self, changes: Vec<Change>) {
         self.changes.extend(changes);
     }
-    /// The changes, ascending by key, one per key.
-    pub fn into_changes(self) -> Vec<Change> {
-        self.changes.into_iter().collect()
+    /// The changes.
+    pub fn into_changes(self) -> Overlay {
+        Overlay { changes: self.changes }
     }
 }
 
@@ -115,8 +116,8 @@ impl View for Draft<'_> {
     }
 }
 
-/// Changes of frames that the index does not hold yet, on top of the index.
-#[derive(Default)]
+/// Changes that a view does not hold yet, on top of it.
+#[derive(Default, Clone)]
 pub struct Overlay {
     changes: Changes,
 }
@@ -127,8 +128,25 @@ impl Overlay {
         OverlayView { base, changes: &self.changes }
     }
     /// Adds changes; later ones win.
-    pub fn add(&mut self, changes: Vec<Change>) {
-        self.changes.extend(changes);
+    pub fn add(&mut self, later: Self) {
+        if self.is_empty() {
+            *self = later;
+        } else {
+            self.changes.extend(later.changes);
+        }
+    }
+    /// The changes of a span's keys.
+    pub fn part(&self, span: &KeySpan) -> Self {
+        let changes = in_span(&self.changes, span).map(|(key, value)| (key.clone(), value.clone()));
+        Self { changes: changes.collect() }
+    }
+    /// All changes, ascending by key, one per key.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&RawKey, &Option<Bytes>)> {
+        self.changes.iter()
+    }
+    /// The same, as an index takes them.
+    pub fn to_vec(&self) -> Vec<Change> {
+        self.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
     }
     /// Number of changed keys.
     pub fn len(&self) -> usize {
@@ -138,9 +156,11 @@ impl Overlay {
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
     }
-    /// Takes all changes out, ascending by key, one per key.
-    pub fn take(&mut self) -> Vec<Change> {
-        std::mem::take(&mut self.changes).into_iter().collect()
+}
+
+impl FromIterator<Change> for Overlay {
+    fn from_iter<T: IntoIterator<Item = Change>>(changes: T) -> Self {
+        Self { changes: changes.into_iter().collect() }
     }
 }
 
@@ -185,6 +205,7 @@ mod tests {
         fn merges_like_a_map(
             base in prop::collection::btree_map(any::<u8>(), any::<u8>(), 0..40),
             changes in prop::collection::btree_map(any::<u8>(), any::<Option<u8>>(), 0..40),
+            later in prop::collection::btree_map(any::<u8>(), any::<Option<u8>>(), 0..20),
             limit in 1usize..60,
         ) {
             let index = MemoryIndex::default();
@@ -192,10 +213,12 @@ mod tests {
             let entries: Vec<Change> = base.iter().map(|(k, v)| (vec![*k], Some(bytes(*v)))).collect();
             index.apply(1, &entries).unwrap();
             let mut overlay = Overlay::default();
-            overlay.add(changes.iter().map(|(k, v)| (vec![*k], v.map(bytes))).collect());
+            for changes in [&changes, &later] {
+                overlay.add(changes.iter().map(|(k, v)| (vec![*k], v.map(bytes))).collect());
+            }
 
             let mut expected = base.clone();
-            for (key, value) in &changes {
+            for (key, value) in changes.iter().chain(&later) {
                 match value {
                     Some(value) => { expected.insert(*key, *value); }
                     None => { expected.remove(key); }

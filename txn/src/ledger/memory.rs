@@ -45,6 +45,9 @@ impl Index for MemoryIndex {
     fn applied(&self) -> Lsn {
         self.state.read().unwrap_or_else(PoisonError::into_inner).applied
     }
+    fn applying(&self) -> Option<Lsn> {
+        None
+    }
     fn apply(&self, lsn: Lsn, changes: &[Change]) -> Result<()> {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         for (key, value) in changes {
@@ -55,9 +58,6 @@ impl Index for MemoryIndex {
         }
         state.applied = lsn;
         Ok(())
-    }
-    fn disk_bytes(&self) -> u64 {
-        0
     }
 }
 

@@ -74,15 +74,15 @@ pub type Change = (RawKey, Option<Bytes>);
 
 /// An ordered map over the log: it never holds a frame that is not durable in the log, and may be thrown away at any time.
 ///
-/// An implementation MUST apply a batch atomically together with its `lsn`: after a crash it holds all frames up to
-/// [`Index::applied`] and nothing of later ones.
+/// Applying is not atomic: while [`Index::apply`] runs, and after a crash in it, each of its keys holds what it held or what it
+/// is to hold. An implementation MUST say so by [`Index::applying`], and move [`Index::applied`] last.
 pub trait Index: View + Send + Sync {
     /// The last frame applied; 0: none.
     fn applied(&self) -> Lsn;
-    /// Applies the changes of all frames up to `lsn` that are not applied yet.
+    /// The frame up to which changes are being applied; after a crash in the middle, the one that was to be reached.
+    fn applying(&self) -> Option<Lsn>;
+    /// Applies the changes of all frames up to `lsn` that are not applied yet. One call at a time.
     fn apply(&self, lsn: Lsn, changes: &[Change]) -> Result<()>;
-    /// Bytes the engine keeps on disk, for metrics; 0 where nothing is.
-    fn disk_bytes(&self) -> u64;
 }
 
 /// What a key must hold for a commit to happen: exactly this value, or nothing.

@@ -1,7 +1,8 @@
 //! The index over sled.
 //!
-//! One tree, one batch per flush, no timed flush, a small fixed cache. sled's own durability is not relied on: its batches
-//! are atomic, it comes back as some prefix of them after a crash, and the log is replayed from there (architecture.md §4).
+//! One tree, no timed flush, a small fixed cache. sled's own durability is not relied on: it comes back as some prefix of what
+//! was written, and the log is replayed from there (architecture.md §4). Keys are written one by one, since readers of sled
+//! wait for a batch to end, however long it is.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -14,8 +15,12 @@ use bytes::Bytes;
 use super::{Change, Direction, Error, Index, Lsn, Result, View, Visitor};
 use crate::key::KeySpan;
 
-/// Where the number of the last applied frame lies; ledger keys start at ordinal 1.
-const APPLIED: &[u8] = &[0];
+/// Ledger keys start at ordinal 1; what starts with this is the index's own.
+const OWN: u8 = 0;
+/// Where the number of the last applied frame lies.
+const APPLIED: &[u8] = &[OWN];
+/// Present while changes are applied: the number of the frame up to which they go.
+const APPLYING: &[u8] = &[OWN, 1];
 const CACHE_BYTES: u64 = 32 << 20;
 /// A dying process may hold sled's lock a little longer.
 const OPEN_ATTEMPTS: u32 = 50;
@@ -53,6 +58,11 @@ impl SledIndex {
         };
         Ok(Self { db })
     }
+
+    fn number(&self, key: &[u8]) -> Option<Lsn> {
+        let raw = self.db.get(key).ok().flatten();
+        raw.and_then(|raw| raw.as_ref().try_into().ok().map(u64::from_be_bytes))
+    }
 }
 
 impl View for SledIndex {
@@ -68,7 +78,7 @@ impl View for SledIndex {
             };
             let Some(entry) = entry else { return Ok(()) };
             let (key, value) = entry.map_err(engine)?;
-            if key != APPLIED && !visit(&key, &Bytes::copy_from_slice(&value)) {
+            if key.first() != Some(&OWN) && !visit(&key, &Bytes::copy_from_slice(&value)) {
                 return Ok(());
             }
         }
@@ -77,22 +87,24 @@ impl View for SledIndex {
 
 impl Index for SledIndex {
     fn applied(&self) -> Lsn {
-        let raw = self.db.get(APPLIED).ok().flatten();
-        raw.and_then(|raw| raw.as_ref().try_into().ok().map(u64::from_be_bytes)).unwrap_or(0)
+        self.number(APPLIED).unwrap_or(0)
+    }
+    fn applying(&self) -> Option<Lsn> {
+        self.number(APPLYING)
     }
     fn apply(&self, lsn: Lsn, changes: &[Change]) -> Result<()> {
-        let mut batch = sled::Batch::default();
+        self.db.insert(APPLYING, &lsn.to_be_bytes()).map_err(engine)?;
         for (key, value) in changes {
             match value {
-                Some(value) => batch.insert(key.as_slice(), value.as_ref()),
-                None => batch.remove(key.as_slice()),
+                Some(value) => self.db.insert(key, value.as_ref()),
+                None => self.db.remove(key),
             }
+            .map_err(engine)?;
         }
-        batch.insert(APPLIED, &lsn.to_be_bytes());
-        self.db.apply_batch(batch).map_err(engine)
-    }
-    fn disk_bytes(&self) -> u64 {
-        self.db.size_on_disk().unwrap_or(0)
+        let mut done = sled::Batch::default();
+        done.insert(APPLIED, &lsn.to_be_bytes());
+        done.remove(APPLYING);
+        self.db.apply_batch(done).map_err(engine)
     }
 }
 

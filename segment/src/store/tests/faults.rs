@@ -49,6 +49,33 @@ async fn a_full_disk_refuses_one_command_and_no_more() {
     world.close().await;
 }
 
+/// An index that takes no changes ends the store, busy or idle; the next start builds another one.
+#[tokio::test]
+async fn an_index_that_fails_ends_the_store() {
+    for busy in [true, false] {
+        let world = Place::real().found(small()).await;
+        world.append(0, Bytes::from_static(b"first"), 1).await.unwrap();
+        idle().await;
+        let expected = world.committed(0).await;
+        let broken = sluice_txn::ledger::Error::Engine { engine: "test", message: "no more room".into() };
+        world.store.shared.table.fail(broken);
+        if busy {
+            let refused = world.append(0, Bytes::from_static(b"lost?"), 1).await;
+            assert!(matches!(&refused, Err(Error::Stopped(why)) if why.contains("no more room")), "{refused:?}");
+        } else {
+            idle().await;
+            assert!(world.fatal.lock().unwrap().is_some(), "the process was not told");
+        }
+        is_stopped(&world).await;
+        let place = world.close().await;
+        let world = place.open(small());
+        assert!(world.index_rebuilt);
+        assert!(world.committed(0).await.starts_with(&expected));
+        world.check_invariants();
+        world.close().await;
+    }
+}
+
 /// The next file of the log cannot be made: refused as well, and made once there is space.
 #[tokio::test]
 async fn a_full_disk_where_a_log_file_begins() {

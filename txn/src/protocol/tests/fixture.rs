@@ -136,7 +136,7 @@ impl World {
         };
         if outcome.is_ok() {
             self.lsn += 1;
-            self.index.apply(self.lsn, &changes).unwrap();
+            self.index.apply(self.lsn, &changes.to_vec()).unwrap();
             assert_eq!(invariants::check(&self.index).unwrap(), Vec::new());
         }
         outcome
