@@ -81,11 +81,16 @@ const PARQUET_FILE: u8 = 19;
 const UPLOAD_INTENT: u8 = 20;
 const SINK_RUN: u8 = 21;
 
+/// Most keys are shorter.
+const KEY_BYTES: usize = 32;
+
 struct Encoder(RawKey);
 
 impl Encoder {
     fn new(ordinal: u8) -> Self {
-        Self(vec![ordinal])
+        let mut key = Vec::with_capacity(KEY_BYTES);
+        key.push(ordinal);
+        Self(key)
     }
     fn name(mut self, name: &Name) -> Self {
         self.0.extend_from_slice(name.as_str().as_bytes());

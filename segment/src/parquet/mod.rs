@@ -21,6 +21,7 @@ mod batches;
 mod checksum;
 mod columns;
 mod error;
+mod layout;
 pub mod paths;
 pub mod plan;
 mod reader;

@@ -2,21 +2,19 @@
 
 use std::io::{self, Write};
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
-use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Encoding, LogicalType, Type as PhysicalType, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
-use parquet::schema::types::{ColumnDescriptor, ColumnPath};
+use parquet::file::properties::WriterPropertiesBuilder;
 use sluice_schema::ids::SegmentNumber;
 use sluice_schema::names::StreamName;
 
 use super::checksum::SummingWriter;
 use super::columns::{SYSTEM_COLUMNS, difference, file_schema, metadata, system_arrays};
 use super::error::WriteError;
+use super::layout::{properties, without_vain_compression};
 use super::size::batch_bytes;
 
 /// Rows of a larger batch are encoded in parts of about this size, so that the row group's size is looked at in between.
@@ -122,7 +120,9 @@ pub struct SegmentFileWriter<W: Write + Send> {
     row_group_fill: usize,
     next_offset: u64,
     commits: Option<Commits>,
-    writer: ArrowWriter<SummingWriter<W>>,
+    /// Until the first rows come: what is known without them.
+    start: Option<(W, WriterPropertiesBuilder)>,
+    writer: Option<ArrowWriter<SummingWriter<W>>>,
 }
 
 #[derive(Clone, Copy)]
@@ -145,8 +145,6 @@ impl<W: Write + Send> SegmentFileWriter<W> {
         let file_schema = file_schema(&stream_schema);
         let encode = |source| encode_error(&info, source);
         let properties = properties(&file_schema, &info, options).map_err(encode)?;
-        let writer =
-            ArrowWriter::try_new(SummingWriter::new(out), file_schema.clone(), Some(properties)).map_err(encode)?;
         Ok(Self {
             segment,
             stream_schema,
@@ -155,7 +153,8 @@ impl<W: Write + Send> SegmentFileWriter<W> {
             row_group_fill: 0,
             next_offset: info.first_offset,
             commits: None,
-            writer,
+            start: Some((out, properties)),
+            writer: None,
             info,
         })
     }
@@ -212,19 +211,20 @@ impl<W: Write + Send> SegmentFileWriter<W> {
     }
 
     fn finish_footer(&mut self, commits: Commits) -> Result<(super::checksum::Sums, W), ParquetError> {
-        self.writer.flush()?;
-        self.writer.sync()?;
-        let regions = self.writer.inner_mut().end_regions();
+        let writer = self.writer.as_mut().ok_or_else(not_begun)?;
+        writer.flush()?;
+        writer.sync()?;
+        let regions = writer.inner_mut().end_regions();
         for (key, value) in [
             (metadata::END_OFFSET, self.next_offset.to_string()),
             (metadata::FIRST_COMMIT_SEQ, commits.first_seq.to_string()),
             (metadata::LAST_COMMIT_SEQ, commits.last_seq.to_string()),
             (metadata::CHECKSUMS, regions.encode()),
         ] {
-            self.writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
+            writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
         }
-        self.writer.finish()?;
-        self.writer.inner_mut().take().ok_or_else(|| ParquetError::General("finished twice".into()))
+        writer.finish()?;
+        writer.inner_mut().take().ok_or_else(|| ParquetError::General("finished twice".into()))
     }
 
     fn write_part(&mut self, part: &RecordBatch, commit_seq: u64, commit_ms: u64) -> Result<(), WriteError> {
@@ -235,17 +235,24 @@ impl<W: Write + Send> SegmentFileWriter<W> {
         let whole = RecordBatch::try_new(self.file_schema.clone(), columns);
         let whole = whole.map_err(|error| self.unfit(error.to_string()))?;
         self.row_group_fill += batch_bytes(&whole);
-        let written = self.writer.write(&whole).and_then(|()| self.end_full_row_group());
+        let written = self.write_whole(&whole);
         written.map_err(|source| encode_error(&self.info, source))?;
         self.next_offset += rows as u64;
         Ok(())
     }
 
-    fn end_full_row_group(&mut self) -> Result<(), ParquetError> {
-        let full = self.writer.in_progress_size() >= self.row_group_bytes
+    fn write_whole(&mut self, rows: &RecordBatch) -> Result<(), ParquetError> {
+        if let Some((out, properties)) = self.start.take() {
+            let properties = without_vain_compression(properties, rows)?.build();
+            let writer = ArrowWriter::try_new(SummingWriter::new(out), self.file_schema.clone(), Some(properties))?;
+            self.writer = Some(writer);
+        }
+        let writer = self.writer.as_mut().ok_or_else(not_begun)?;
+        writer.write(rows)?;
+        let full = writer.in_progress_size() >= self.row_group_bytes
             || self.row_group_fill >= EXPANSION_MAX * self.row_group_bytes;
         if full {
-            self.writer.flush()?;
+            writer.flush()?;
             self.row_group_fill = 0;
         }
         Ok(())
@@ -288,6 +295,11 @@ impl<W: Write + Send> SegmentFileWriter<W> {
     }
 }
 
+/// Also after the beginning failed.
+fn not_begun() -> ParquetError {
+    ParquetError::General("the file was not begun".into())
+}
+
 /// An error of the encoder, or of the file system below it.
 fn encode_error(info: &FileInfo, source: ParquetError) -> WriteError {
     let (stream, segment) = (info.stream.clone(), info.segment);
@@ -298,53 +310,4 @@ fn encode_error(info: &FileInfo, source: ParquetError) -> WriteError {
         },
         source => WriteError::Encode { stream, segment, source },
     }
-}
-
-fn properties(schema: &Schema, info: &FileInfo, options: &WriterOptions) -> Result<WriterProperties, ParquetError> {
-    let compression = match options.compression {
-        Compression::None => parquet::basic::Compression::UNCOMPRESSED,
-        Compression::Lz4 => parquet::basic::Compression::LZ4_RAW,
-        Compression::Zstd(level) => {
-            let outside = |_| ParquetError::General(format!("zstd level {level} is not one of 1 to 22"));
-            parquet::basic::Compression::ZSTD(ZstdLevel::try_new(i32::from(level)).map_err(outside)?)
-        }
-    };
-    let known = [
-        (metadata::STREAM, info.stream.to_string()),
-        (metadata::SEGMENT, info.segment.get().to_string()),
-        (metadata::FIRST_OFFSET, info.first_offset.to_string()),
-        (metadata::SCHEMA_ID, info.schema_id.to_string()),
-    ];
-    let mut builder = WriterProperties::builder()
-        .set_created_by(concat!("sluice ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(compression)
-        .set_data_page_size_limit(options.page_bytes.max(1))
-        .set_data_page_row_count_limit(options.page_rows.max(1))
-        .set_dictionary_page_size_limit(options.dictionary_bytes)
-        .set_dictionary_enabled(false)
-        .set_statistics_enabled(EnabledStatistics::Page)
-        .set_statistics_truncate_length(Some(options.statistics_bytes.max(1)))
-        .set_column_index_truncate_length(Some(options.statistics_bytes.max(1)))
-        .set_key_value_metadata(Some(known.map(|(key, value)| KeyValue::new(key.to_owned(), value)).to_vec()));
-    for leaf in ArrowSchemaConverter::new().convert(schema)?.columns() {
-        builder = column_properties(builder, leaf, options);
-    }
-    Ok(builder.build())
-}
-
-/// Text repeats and gets a dictionary; payloads and numbers mostly don't, and pay for the attempt. System columns are ascending or constant.
-fn column_properties(
-    builder: WriterPropertiesBuilder,
-    leaf: &ColumnDescriptor,
-    options: &WriterOptions,
-) -> WriterPropertiesBuilder {
-    let path: ColumnPath = leaf.path().clone();
-    if path.parts().len() == 1 && SYSTEM_COLUMNS.contains(&leaf.name()) {
-        return builder.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
-    }
-    let text = leaf.logical_type_ref() == Some(&LogicalType::String);
-    if leaf.physical_type() == PhysicalType::BYTE_ARRAY && !text {
-        return builder.set_column_statistics_enabled(path, EnabledStatistics::None);
-    }
-    builder.set_column_dictionary_enabled(path, text && options.dictionary_bytes > 0)
 }

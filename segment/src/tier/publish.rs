@@ -36,6 +36,12 @@ struct Fetched {
     data: Bytes,
 }
 
+impl Fetched {
+    fn end(&self) -> u64 {
+        self.offset + self.extent.block.as_ref().map_or(1, |block| u64::from(block.rows))
+    }
+}
+
 impl Shared {
     /// Publishes one planned file; returns what was written. After an error the publication is given up and its file removed.
     pub(super) async fn publish(
@@ -115,12 +121,13 @@ impl Shared {
             Ok(SegmentFileWriter::new(out, arrow, info, &shared.options.writer)?)
         };
         let mut writer = self.blocking(open).await??;
-        let mut next = offsets.start;
-        while next < offsets.end {
-            let round = self.fetch(segment, next, offsets.end).await?;
-            let schema = schema.clone();
-            writer = self.blocking(move || encode(segment, &schema, writer, round)).await??;
-            next = offsets.start + writer.rows();
+        let mut round = self.fetch(segment, offsets.start, offsets.end).await?;
+        while !round.is_empty() {
+            let (schema, next) = (schema.clone(), end_of(&round));
+            let encoded = self.blocking(move || encode(segment, &schema, writer, round));
+            // The next blocks are read while these are encoded.
+            let (encoded, ahead) = tokio::join!(encoded, self.fetch(segment, next, offsets.end));
+            (writer, round) = (encoded??, ahead?);
         }
         let (shared, path) = (self.clone(), hidden.below(&self.root));
         let finish = move || -> Result<WrittenFile, Error> {
@@ -139,7 +146,7 @@ impl Shared {
         while next < end && bytes < ROUND_BYTES {
             let fetched = self.fetch_block(segment, next).await?;
             bytes += fetched.data.len();
-            next += fetched.extent.block.as_ref().map_or(1, |block| u64::from(block.rows));
+            next = fetched.end();
             round.push(fetched);
         }
         Ok(round)
@@ -241,6 +248,11 @@ impl Shared {
     ) -> Result<T, Error> {
         self.store.env().executor.run_for(work).await.map_err(|_| Error::Stopped)
     }
+}
+
+/// Where the next round begins.
+fn end_of(round: &[Fetched]) -> u64 {
+    round.last().map_or(u64::MAX, Fetched::end)
 }
 
 fn encode(segment: SegmentId, schema: &Schema, mut writer: Writer, round: Vec<Fetched>) -> Result<Writer, Error> {

@@ -191,3 +191,48 @@ fn row_groups_end_by_encoded_size_and_by_size_in_memory() {
     let count = groups(&vec![zeros; 32]);
     assert!((6..=9).contains(&count), "{count}");
 }
+
+/// A payload that does not compress is stored as it is; one that does, and every other column, is compressed.
+#[test]
+fn payloads_are_compressed_where_it_pays() {
+    use parquet::basic::{Compression as Stored, ZstdLevel};
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    let mut random = Random(3);
+    let mut noise = |bytes: usize| (0..bytes).map(|_| random.below(256) as u8).collect::<Vec<u8>>();
+    let field = |name: &str, ty| arrow::datatypes::Field::new(name, ty, true);
+    let binary = arrow::datatypes::DataType::Binary;
+    let fields = vec![
+        field("noise", binary.clone()),
+        field("half", binary.clone()),
+        field("same", binary.clone()),
+        field("little", binary.clone()),
+        field("none", binary),
+        field("text", arrow::datatypes::DataType::Utf8),
+    ];
+    let schema = Arc::new(arrow::datatypes::Schema::new(fields));
+    let rows = 100;
+    let half = |noise: Vec<u8>| [noise, vec![7; 100]].concat();
+    let column = |values: Vec<Vec<u8>>| -> ArrayRef { Arc::new(BinaryArray::from_iter_values(values)) };
+    let columns: Vec<ArrayRef> = vec![
+        column((0..rows).map(|_| noise(200)).collect()),
+        column((0..rows).map(|_| half(noise(100))).collect()),
+        column(vec![vec![7; 200]; rows]),
+        column((0..rows).map(|_| noise(10)).collect()),
+        Arc::new(BinaryArray::from(vec![None; rows])),
+        Arc::new(arrow::array::StringArray::from(vec!["text"; rows])),
+    ];
+    let rows = RecordBatch::try_new(schema.clone(), columns).unwrap();
+    for (compression, used) in [
+        (Compression::Zstd(1), Stored::ZSTD(ZstdLevel::try_new(1).unwrap())),
+        (Compression::Lz4, Stored::LZ4_RAW),
+        (Compression::None, Stored::UNCOMPRESSED),
+    ] {
+        let (written, content) = write(&schema, std::slice::from_ref(&rows), &WriterOptions { compression, ..tiny() });
+        let reader = SerializedFileReader::new(bytes::Bytes::from(content.clone())).unwrap();
+        for column in reader.metadata().row_group(0).columns() {
+            let wanted = if column.column_path().string() == "noise" { Stored::UNCOMPRESSED } else { used };
+            assert_eq!(column.compression(), wanted, "{}", column.column_path());
+        }
+        verify_file(file(content), expected(&schema, written)).unwrap();
+    }
+}
