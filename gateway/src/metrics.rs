@@ -14,6 +14,10 @@ pub const COMMIT_SECONDS: &str = "sluice_commit_seconds";
 pub const SUPERSEDED_EVENTS: &str = "sluice_superseded_events_total";
 /// Size of all log files.
 pub const LOG_BYTES: &str = "sluice_log_bytes";
+/// Committed bytes that wait to be published as Parquet.
+pub const UNPUBLISHED_BYTES: &str = "sluice_unpublished_bytes";
+/// Above so many unpublished bytes writers are held back.
+pub const UNPUBLISHED_LIMIT_BYTES: &str = "sluice_unpublished_limit_bytes";
 /// Parquet files published.
 pub const PUBLISHED_FILES: &str = "sluice_published_files_total";
 /// Bytes of Parquet files published.
@@ -35,6 +39,8 @@ pub fn describe() {
     describe_histogram!(COMMIT_SECONDS, Unit::Seconds, "Time a commit takes, from its arrival to its answer");
     describe_counter!(SUPERSEDED_EVENTS, Unit::Count, "Events of prepared transactions that a later commit superseded");
     describe_gauge!(LOG_BYTES, Unit::Bytes, "Size of all log files");
+    describe_gauge!(UNPUBLISHED_BYTES, Unit::Bytes, "Committed bytes that wait to be published as Parquet");
+    describe_gauge!(UNPUBLISHED_LIMIT_BYTES, Unit::Bytes, "Above so many unpublished bytes writers are held back");
     describe_counter!(PUBLISHED_FILES, Unit::Count, "Parquet files published");
     describe_counter!(PUBLISHED_BYTES, Unit::Bytes, "Bytes of Parquet files published");
     describe_counter!(READ_EVENTS, Unit::Count, "Events sent to readers");

@@ -114,7 +114,9 @@ async fn start(settings: &Settings, stop: &watch::Sender<bool>) -> anyhow::Resul
         sync_bytes: settings.log.sync_bytes.get(),
         cache_bytes: settings.cache_bytes.get(),
         queue_bytes: u32::try_from(settings.limits.queue_bytes.get()).unwrap_or(u32::MAX >> 4),
+        unpublished_limit_bytes: settings.limits.unpublished_bytes.get(),
         snapshot_every_bytes: (settings.log.limit_bytes.get() / 4).min(Options::default().snapshot_every_bytes),
+        ..Options::default()
     };
     let folder = settings.data_dir.clone();
     let on_fatal = Box::new(|_: &str| std::process::exit(EXIT_STORE_FAILED));

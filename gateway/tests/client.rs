@@ -11,6 +11,7 @@ use sluice_client::{
     TransactionOptions,
     schema::names::{GroupName, Name, SinkName, StreamName},
 };
+use sluice_proto::gateway::v1::{self as wire, admin_client::AdminClient};
 use support::Gateway;
 
 async fn open(gateway: &Gateway, segments: u32) -> (Client, Arc<Stream>) {
@@ -295,4 +296,37 @@ async fn a_prepared_transaction_does_not_keep_the_log_from_shrinking() {
     let bulk = client.stream(&name).await.unwrap();
     let lengths: u64 = values(&client, &bulk).await.iter().map(|value| value.len() as u64).sum();
     assert_eq!(lengths, written);
+}
+
+/// A writer that is faster than publication, with small limits: it writes many times the limit, is held back, and what waits for
+/// Parquet never grows beyond the limit and what is under way. Nothing but held writers makes files here.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_is_held_back_until_parquet_follows() {
+    const LIMIT_BYTES: u64 = 1 << 20;
+    const UNDER_WAY_BYTES: usize = 1 << 20;
+    const EVENTS: u64 = 400;
+    let gateway = Gateway::start_with(&["--set=limits.unpublished_bytes=1MiB", "--set=tiering.interval=1h"]);
+    let (client, stream) = open(&gateway, 8).await;
+    let options = ProducerOptions { unacknowledged_bytes: UNDER_WAY_BYTES, ..ProducerOptions::default() };
+    let producer = client.producer(&stream.name, "w", options).await.unwrap();
+    let mut admin = AdminClient::connect(gateway.endpoint()).await.unwrap();
+    let text = |number: u64| format!("{number:05} ").repeat(6 << 10);
+    let mut most = 0;
+    for number in 0..EVENTS {
+        let value = text(number);
+        producer.send(Event::keyed(&number.to_be_bytes(), value.as_bytes())).await.unwrap();
+        let status = admin.get_status(wire::GetStatusRequest {}).await.unwrap().into_inner();
+        assert_eq!(status.tiering_backlog_limit_bytes, LIMIT_BYTES);
+        most = most.max(status.tiering_backlog_bytes);
+    }
+    producer.flush().await.unwrap();
+    assert!(most > LIMIT_BYTES, "{most}: the writer was not held back");
+    // A quarter for what encoding adds.
+    let under_way = UNDER_WAY_BYTES as u64 * 5 / 4;
+    assert!(most <= LIMIT_BYTES + under_way, "{most} bytes waited for Parquet");
+    let written: u64 = (0..EVENTS).map(|number| text(number).len() as u64).sum();
+    assert!(written > 10 * (LIMIT_BYTES + under_way));
+    let mut found = values(&client, &stream).await;
+    found.sort();
+    assert!(found.into_iter().eq((0..EVENTS).map(text)), "what is read is not what was written");
 }

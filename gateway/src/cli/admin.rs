@@ -210,7 +210,7 @@ fn damage_json(found: &Damage) -> Value {
 fn status_text(status: &GetStatusResponse) -> String {
     format!(
         "version      {}\ncluster      {}\ntimeline     {}\nserves since {}\ndata         {}\nlast commit  {}\n\
-         durable lsn  {}\nlog          {}\nnot yet in Parquet  {}\n",
+         durable lsn  {}\nlog          {}\nnot yet in Parquet  {} (writers wait above {})\n",
         status.version,
         id(&status.cluster_id),
         id(&status.timeline_id),
@@ -220,6 +220,7 @@ fn status_text(status: &GetStatusResponse) -> String {
         status.durable_lsn,
         size(status.log_bytes),
         size(status.tiering_backlog_bytes),
+        size(status.tiering_backlog_limit_bytes),
     )
 }
 
@@ -232,6 +233,7 @@ fn status_json(status: &GetStatusResponse) -> Value {
         "durable_lsn": status.durable_lsn,
         "log_bytes": status.log_bytes,
         "tiering_backlog_bytes": status.tiering_backlog_bytes,
+        "tiering_backlog_limit_bytes": status.tiering_backlog_limit_bytes,
         "started_ms": status.started_ms,
         "data_dir": status.data_dir,
     })

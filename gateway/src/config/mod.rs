@@ -40,7 +40,7 @@ pub struct Settings {
     pub log: LogSettings,
     /// Publication as Parquet.
     pub tiering: TieringSettings,
-    /// Bounds on what clients may have in memory.
+    /// Bounds on what clients may have under way.
     pub limits: LimitSettings,
 }
 
@@ -80,7 +80,7 @@ pub struct TieringSettings {
     pub row_group_bytes: ByteSize,
 }
 
-/// Bounds on what clients may have in memory.
+/// Bounds on what clients may have under way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitSettings {
@@ -88,6 +88,8 @@ pub struct LimitSettings {
     pub queue_bytes: ByteSize,
     /// Bytes of blocks that are read before readers ask for them, over all readers.
     pub read_ahead_bytes: ByteSize,
+    /// Committed bytes that may wait to be published as Parquet; writers are held back while more do.
+    pub unpublished_bytes: ByteSize,
 }
 
 impl Default for Settings {
@@ -127,7 +129,11 @@ impl Default for TieringSettings {
 
 impl Default for LimitSettings {
     fn default() -> Self {
-        Self { queue_bytes: ByteSize::mib(64), read_ahead_bytes: ByteSize::mib(32) }
+        Self {
+            queue_bytes: ByteSize::mib(64),
+            read_ahead_bytes: ByteSize::mib(32),
+            unpublished_bytes: ByteSize::mib(16 << 10),
+        }
     }
 }
 
@@ -159,6 +165,7 @@ impl Settings {
             ("tiering.row_group_bytes", self.tiering.row_group_bytes, ByteSize::mib(1)),
             ("limits.queue_bytes", self.limits.queue_bytes, ByteSize::mib(16)),
             ("limits.read_ahead_bytes", self.limits.read_ahead_bytes, ByteSize::mib(1)),
+            ("limits.unpublished_bytes", self.limits.unpublished_bytes, ByteSize::mib(1)),
         ];
         for (key, value, least) in least {
             if value < least {

@@ -85,6 +85,9 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 
 async fn maintain(engine: &Engine) {
     gauge!(metrics::LOG_BYTES).set(engine.store.log_bytes() as f64);
+    let backlog = engine.store.backlog();
+    gauge!(metrics::UNPUBLISHED_BYTES).set(backlog.unpublished_bytes as f64);
+    gauge!(metrics::UNPUBLISHED_LIMIT_BYTES).set(backlog.limit_bytes as f64);
     let published = engine.tier.totals();
     counter!(metrics::PUBLISHED_FILES).absolute(published.files);
     counter!(metrics::PUBLISHED_BYTES).absolute(published.bytes);

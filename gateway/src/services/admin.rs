@@ -9,8 +9,7 @@ use sluice_segment::{
     verify,
 };
 use sluice_txn::{
-    key::KeySpan,
-    ledger::{Direction, Records as _},
+    ledger::Records as _,
     protocol::{ErrorClass, ErrorReason, Refusal},
 };
 use tokio::sync::mpsc;
@@ -28,19 +27,8 @@ type Answer<T> = Result<Response<T>, Status>;
 impl Admin for Service {
     async fn get_status(&self, _: Request<wire::GetStatusRequest>) -> Answer<wire::GetStatusResponse> {
         let store = &self.0.store;
-        let read = store.read(|view| {
-            let extents = view.records::<sluice_proto::storage::v1::Extent>(
-                &KeySpan::all_extents(),
-                Direction::Ascending,
-                usize::MAX,
-            )?;
-            let length = |extent: &sluice_proto::storage::v1::Extent| {
-                extent.block.as_ref().and_then(|block| block.at.as_ref()).map_or(0, |at| u64::from(at.length))
-            };
-            let backlog: u64 = extents.iter().map(|(_, extent)| length(extent)).sum();
-            Ok::<_, sluice_txn::ledger::Error>((view.cluster()?, backlog))
-        });
-        let (cluster, tiering_backlog_bytes) = read.map_err(|error| failed(error.into()))?;
+        let cluster = store.read(|view| view.cluster()).map_err(|error| failed(error.into()))?;
+        let backlog = store.backlog();
         Ok(Response::new(wire::GetStatusResponse {
             version: env!("CARGO_PKG_VERSION").into(),
             cluster_id: cluster.cluster_id,
@@ -48,7 +36,8 @@ impl Admin for Service {
             last_commit_seq: cluster.last_commit_seq,
             durable_lsn: store.durable_lsn().0,
             log_bytes: store.log_bytes(),
-            tiering_backlog_bytes,
+            tiering_backlog_bytes: backlog.unpublished_bytes,
+            tiering_backlog_limit_bytes: backlog.limit_bytes,
             started_ms: self.0.started_ms,
             data_dir: store.folder().display().to_string(),
         }))

@@ -36,16 +36,6 @@ fn stream_info(
     let mut infos = Vec::new();
     if segments {
         for (segment, record) in view.segments(id)? {
-            let extents = view.extents(
-                segment,
-                sluice_schema::ids::Offset::ZERO,
-                sluice_schema::ids::Offset::new(u64::MAX),
-                usize::MAX,
-            )?;
-            let log_bytes = extents
-                .iter()
-                .filter_map(|(_, extent)| Some(u64::from(extent.block.as_ref()?.at.as_ref()?.length)))
-                .sum();
             let parquet_bytes = view.parquet_files(segment)?.iter().map(|(_, file)| file.bytes).sum();
             infos.push(wire::SegmentInfo {
                 segment: segment.segment.get(),
@@ -53,7 +43,7 @@ fn stream_info(
                 head: record.head,
                 next_offset: record.next_offset,
                 parquet_end: record.parquet_end,
-                log_bytes,
+                log_bytes: record.unpublished_bytes,
                 parquet_bytes,
                 sealed: record.sealed,
                 predecessors: record.predecessors,

@@ -11,6 +11,7 @@
 //! | below the offset up to which somebody asked              | [`Reason::Flush`]    |
 //! | at least `age_ms_max` old (its first extent)             | [`Reason::Age`]      |
 //! | at least `file_bytes_min` large and the log must shrink  | [`Reason::LogFull`]  |
+//! | what writers wait for, however small                     | [`Reason::Held`]     |
 
 use std::ops::Range;
 
@@ -64,6 +65,8 @@ pub struct SegmentFacts {
     pub flush_below: u64,
     /// Whether the log is beyond its limit.
     pub log_full: bool,
+    /// Whether writers are held back until less waits for publication.
+    pub writers_held: bool,
 }
 
 /// Why a range is published.
@@ -81,6 +84,8 @@ pub enum Reason {
     Age,
     /// The log must shrink.
     LogFull,
+    /// Writers are held back until less waits for publication.
+    Held,
 }
 
 /// A range to publish as one file.
@@ -180,6 +185,8 @@ impl Run {
             Some(Reason::Age)
         } else if facts.log_full && self.bytes >= policy.file_bytes_min {
             Some(Reason::LogFull)
+        } else if facts.writers_held {
+            Some(Reason::Held)
         } else {
             None
         }

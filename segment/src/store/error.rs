@@ -19,6 +19,9 @@ pub enum Error {
     /// The disk is full; nothing changed, the same command may be sent again.
     #[error("{0}")]
     Full(String),
+    /// Too much waits to be published as Parquet; nothing changed, the same command may be sent again.
+    #[error("{0}")]
+    HeldBack(String),
     /// The store is stopping or has failed. Whether the command had an effect is unknown: ask again after the restart.
     #[error("the store is stopping: {0}")]
     Stopped(String),
@@ -42,7 +45,9 @@ impl Error {
                 Refusal::new(ErrorClass::Corrupt, ErrorReason::Damaged, error.to_string())
             }
             Self::Ledger(error) => Refusal::new(ErrorClass::Internal, ErrorReason::Bug, error.to_string()),
-            Self::Full(text) => Refusal::new(ErrorClass::Retriable, ErrorReason::Unavailable, text),
+            Self::Full(text) | Self::HeldBack(text) => {
+                Refusal::new(ErrorClass::Retriable, ErrorReason::Unavailable, text)
+            }
             error @ Self::Stopped(_) => {
                 Refusal::new(ErrorClass::Retriable, ErrorReason::Unavailable, error.to_string())
             }

@@ -16,7 +16,11 @@ use sluice_txn::{
 };
 use tokio::sync::oneshot;
 
-use super::{EmbeddedStore, Error, Shared, Wait, open::snapshot_folder, sequencer::Message};
+use super::{
+    EmbeddedStore, Error, Shared, Wait,
+    open::snapshot_folder,
+    sequencer::{FREE_BYTES_FOR_BLOCKS, Message},
+};
 use crate::{
     env::ExecutorExt as _,
     log::{Block, LogFile, Lsn, ReadError},
@@ -93,9 +97,11 @@ impl EmbeddedStore {
         self.shared.maintenance.lock().unwrap_or_else(PoisonError::into_inner).holds > 0
     }
 
-    /// Writes a snapshot of the ledger when enough was logged since the last one, and removes log files nothing needs.
+    /// Writes a snapshot of the ledger when enough was logged since the last one, and removes log files nothing needs. Also
+    /// sets how much may wait for publication by the space that is left.
     /// Call it every second or so, from one task.
     pub async fn maintain(&self) -> Result<MaintenanceReport, Error> {
+        self.shared.review_backlog();
         let mut report = MaintenanceReport::default();
         let log_bytes = self.log_bytes();
         let due = {
@@ -219,7 +225,8 @@ impl EmbeddedStore {
                 }
             };
             let block = Block { data, crc32c: live.at.crc32c };
-            let copied = self.submit(vec![block], Wait::Durable, move |draft, refs, _| copy_entry(draft, live, refs));
+            let copied =
+                self.submit_moved(vec![block], Wait::Durable, move |draft, refs, _| copy_entry(draft, live, refs));
             under_way.push(copied.await?);
         }
         let mut bytes = 0;
@@ -227,6 +234,20 @@ impl EmbeddedStore {
             bytes += copied.await.map_err(|_| Error::stopped())??;
         }
         Ok(bytes)
+    }
+}
+
+impl Shared {
+    /// Publishing needs the backlog's room once more, for Parquet, before the log gives its own back: half of what the disk has
+    /// for both may wait. A disk so full that events are refused anyway holds nobody back, who would learn it later only.
+    pub(super) fn review_backlog(&self) {
+        let mut limit = self.options.unpublished_limit_bytes;
+        if let Ok(Some(free)) = self.env.disk.free_bytes(&self.folder)
+            && free >= FREE_BYTES_FOR_BLOCKS
+        {
+            limit = limit.min((free + self.room.backlog.now().unpublished_bytes) / 2);
+        }
+        self.room.backlog.review(limit, self.env.clock.now_ms(), self.options.held_ms_max);
     }
 }
 

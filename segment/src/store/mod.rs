@@ -1,8 +1,8 @@
 //! The embedded store: the log is the truth, the index makes it quick to read.
 //!
 //! In reading order: [`EmbeddedStore`] (what callers hold), `sequencer` (the one task that changes state), `table` (the state that
-//! readers see), `open` (recovery),
-//! `visible` (how readers learn of commits), `maintain` (snapshots, trimming the log, copying live blocks forward).
+//! readers see), `open` (recovery), `admission` and `backlog` (when a command has to wait), `visible` (how readers learn of
+//! commits), `maintain` (snapshots, trimming the log, copying live blocks forward).
 //!
 //! What holds:
 //! * rules run one after the other, each against a state that includes everything accepted before it;
@@ -10,6 +10,8 @@
 //! * the index and every reader see durable state only; blocks and changes that a crash takes away were never visible;
 //! * after a failed write or sync nothing is answered any more but errors, and the process is told to end.
 
+mod admission;
+mod backlog;
 mod error;
 mod maintain;
 mod open;
@@ -35,8 +37,9 @@ use sluice_txn::{
     ledger::{self, Change, Commit, Direction, Draft, Ledger, Precondition, Records, Store, View, Visitor},
     protocol::{Millis, Outcome},
 };
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+pub use backlog::{Backlog, BacklogWatch};
 pub use error::Error;
 pub use maintain::{Hold, LogUse, MaintenanceReport};
 pub use open::{Error as OpenError, IndexKind, Opened, rebuild_index};
@@ -49,6 +52,7 @@ use crate::{
     env::{Env, ExecutorExt as _},
     log::{Block, BlockRef, LogReader, Lsn, ReadError},
 };
+use admission::Room;
 use sequencer::{Command, Job, Message, Verdict};
 use table::Table;
 use visible::Visible;
@@ -68,6 +72,11 @@ pub struct Options {
     pub queue_bytes: u32,
     /// A ledger snapshot is written after this many bytes of log; default 256 MiB.
     pub snapshot_every_bytes: u64,
+    /// Committed bytes that may wait to be published as Parquet; while more do, events wait. Never more than half of what the
+    /// disk has room for. Default 16 GiB.
+    pub unpublished_limit_bytes: u64,
+    /// Events that wait are refused when nothing was published for so long; default 60 s.
+    pub held_ms_max: u64,
 }
 
 impl Default for Options {
@@ -79,6 +88,8 @@ impl Default for Options {
             cache_bytes: 128 << 20,
             queue_bytes: 64 << 20,
             snapshot_every_bytes: 256 << 20,
+            unpublished_limit_bytes: 16 << 30,
+            held_ms_max: 60_000,
         }
     }
 }
@@ -104,7 +115,7 @@ struct Shared {
     cache: BlockCache,
     visible: Visible,
     queue: Mutex<std::sync::mpsc::Sender<Message>>,
-    room: Arc<Semaphore>,
+    room: Room,
     durable_lsn: AtomicU64,
     log_bytes: AtomicU64,
     /// Keeps snapshots, trimming and backups apart.
@@ -144,9 +155,6 @@ where
     }
 }
 
-/// A block that a command counts at least, so that many small ones don't fill the queue.
-const COMMAND_BYTES_MIN: u32 = 512;
-
 impl EmbeddedStore {
     /// Runs a rule in its turn. `rule` gets the places its `blocks` will have; when it fails, nothing changed.
     ///
@@ -163,15 +171,40 @@ impl EmbeddedStore {
     }
 
     /// As [`Self::execute`], but returns as soon as the command has its turn in the queue: commands of one caller keep their order.
+    ///
+    /// A command with blocks waits for that while too much waits to be published, see [`Options::unpublished_limit_bytes`].
     pub async fn submit<T: Send + 'static>(
         &self,
         blocks: Vec<Block>,
         wait: Wait,
         rule: impl FnOnce(&mut Draft<'_>, &[stored::BlockRef], Millis) -> Outcome<T> + Send + 'static,
     ) -> Result<oneshot::Receiver<Result<T, Error>>, Error> {
-        let bytes: usize = blocks.iter().map(|block| block.data.len()).sum();
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).clamp(COMMAND_BYTES_MIN, self.shared.options.queue_bytes);
-        let room = Arc::clone(&self.shared.room).acquire_many_owned(bytes).await.map_err(|_| Error::stopped())?;
+        let room = match blocks[..] {
+            [] => self.shared.room.take(0).await?,
+            _ => self.shared.room.take_for_events(data_bytes(&blocks)).await?,
+        };
+        self.enqueue(room, blocks, wait, rule)
+    }
+
+    /// As [`Self::submit`], for blocks that are in the log already and make room there by moving: they never wait for
+    /// publication.
+    async fn submit_moved<T: Send + 'static>(
+        &self,
+        blocks: Vec<Block>,
+        wait: Wait,
+        rule: impl FnOnce(&mut Draft<'_>, &[stored::BlockRef], Millis) -> Outcome<T> + Send + 'static,
+    ) -> Result<oneshot::Receiver<Result<T, Error>>, Error> {
+        let room = self.shared.room.take(data_bytes(&blocks)).await?;
+        self.enqueue(room, blocks, wait, rule)
+    }
+
+    fn enqueue<T: Send + 'static>(
+        &self,
+        room: OwnedSemaphorePermit,
+        blocks: Vec<Block>,
+        wait: Wait,
+        rule: impl FnOnce(&mut Draft<'_>, &[stored::BlockRef], Millis) -> Outcome<T> + Send + 'static,
+    ) -> Result<oneshot::Receiver<Result<T, Error>>, Error> {
         let (tell, answer) = oneshot::channel();
         let command = Command { blocks, wait, room, job: Box::new(Asked { rule, tell }) };
         self.send(Message::Command(Box::new(command)))?;
@@ -242,6 +275,16 @@ impl EmbeddedStore {
         self.shared.log_bytes.load(Ordering::Relaxed)
     }
 
+    /// What waits to be published as Parquet. Durable changes count.
+    pub fn backlog(&self) -> Backlog {
+        self.shared.room.backlog.now()
+    }
+
+    /// Watches whether writers are held back.
+    pub fn watch_backlog(&self) -> BacklogWatch {
+        self.shared.room.backlog.watch()
+    }
+
     /// The data directory.
     pub fn folder(&self) -> &Path {
         &self.shared.folder
@@ -265,6 +308,10 @@ impl EmbeddedStore {
             let _ = closed.await;
         }
     }
+}
+
+fn data_bytes(blocks: &[Block]) -> usize {
+    blocks.iter().map(|block| block.data.len()).sum()
 }
 
 /// A view for callers that hold a store and need no consistency between reads.

@@ -16,11 +16,13 @@ use sluice_txn::{
     ledger::{self, Change, Draft, Index, MemoryIndex, Overlay, SledIndex, View},
     protocol::streams::{found_cluster, set_timeline},
 };
-use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::{
-    EmbeddedStore, OnFatal, Options, Shared, maintain,
+    EmbeddedStore, OnFatal, Options, Shared,
+    admission::Room,
+    backlog::BacklogCount,
+    maintain,
     sequencer::{Sequencer, decode_facts},
     table::{Flusher, Table},
     visible::Visible,
@@ -182,14 +184,15 @@ impl EmbeddedStore {
 
         let (queue, messages) = mpsc::channel();
         let last_commit = if index.get(&Key::Cluster.encode())?.is_some() { super::last_commit(&*index)? } else { 0 };
+        let backlog = Arc::new(BacklogCount::of(&*index, options.unpublished_limit_bytes, env.clock.now_ms())?);
         let shared = Arc::new(Shared {
             folder: folder.into(),
             table: Arc::new(Table::over(index)),
             reader: log.reader(),
             cache: BlockCache::new(options.cache_bytes),
-            visible: Visible::new(last_commit),
+            visible: Visible::new(last_commit, Arc::clone(&backlog)),
             queue: Mutex::new(queue),
-            room: Arc::new(Semaphore::new(options.queue_bytes as usize)),
+            room: Room::new(options.queue_bytes, options.held_ms_max, backlog),
             durable_lsn: AtomicU64::new(log.durable_lsn().0),
             log_bytes: AtomicU64::new(log.files().iter().map(|file| file.bytes).sum()),
             maintenance: Mutex::new(maintain::State::new(oldest_lsn)),
@@ -197,6 +200,7 @@ impl EmbeddedStore {
             options,
             env,
         });
+        shared.review_backlog();
         if snapshot_due {
             let (_, oldest) = maintain::write_snapshot(&shared)?;
             shared.maintenance.lock().unwrap_or_else(PoisonError::into_inner).snapshot = oldest;

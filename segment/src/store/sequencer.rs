@@ -32,7 +32,7 @@ const ROUND_BYTES: usize = 8 << 20;
 const ROUND_COMMANDS: usize = 4096;
 /// Below so much free space no events are taken: the index cannot refuse a write as the log can, and needs room for what the
 /// log holds already.
-const FREE_BYTES_FOR_BLOCKS: u64 = 16 << 20;
+pub(super) const FREE_BYTES_FOR_BLOCKS: u64 = 16 << 20;
 /// Commands without blocks go on until here: commits, and deletions that free space.
 const FREE_BYTES_FOR_FACTS: u64 = 8 << 20;
 /// The index takes changes when so many keys wait for it, or so many bytes of log hold them: a start reads these again.

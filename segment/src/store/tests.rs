@@ -3,6 +3,7 @@
 mod conform;
 mod crash;
 mod faults;
+mod held;
 mod index;
 pub(crate) mod kit;
 mod life;

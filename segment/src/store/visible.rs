@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use sluice_proto::storage::v1::{Cluster, Segment};
@@ -13,6 +13,8 @@ use sluice_txn::{
 };
 use tokio::sync::watch;
 
+use super::backlog::BacklogCount;
+
 /// The end of a segment as it grows; `None` once the segment was deleted.
 pub type SegmentWatch = watch::Receiver<Option<Segment>>;
 /// The store's last commit_seq as it grows.
@@ -22,14 +24,15 @@ pub(super) struct Visible {
     commits: watch::Sender<u64>,
     /// Segments that somebody watches. Senders nobody listens to are dropped when the map doubles.
     segments: Mutex<HashMap<SegmentId, watch::Sender<Option<Segment>>>>,
+    backlog: Arc<BacklogCount>,
 }
 
 /// Below this size the map is not swept.
 const SWEEP_MIN: usize = 1024;
 
 impl Visible {
-    pub(super) fn new(last_commit: u64) -> Self {
-        Self { commits: watch::Sender::new(last_commit), segments: Mutex::default() }
+    pub(super) fn new(last_commit: u64, backlog: Arc<BacklogCount>) -> Self {
+        Self { commits: watch::Sender::new(last_commit), segments: Mutex::default(), backlog }
     }
 
     pub(super) fn watch_commits(&self) -> CommitWatch {
@@ -55,12 +58,15 @@ impl Visible {
     /// Tells the news of durable changes that readers see already.
     pub(super) fn announce(&self, news: Overlay) {
         use prost::Message as _;
+        let mut unpublished = Vec::new();
         let segments = self.segments.lock().unwrap_or_else(PoisonError::into_inner);
         for (raw, value) in news.iter() {
             match Key::decode(raw) {
                 Some(Key::Segment(id)) => {
+                    let segment = value.as_ref().and_then(|value| Segment::decode(value.clone()).ok());
+                    unpublished.push((id, segment.as_ref().map_or(0, |segment| segment.unpublished_bytes)));
                     if let Some(sender) = segments.get(&id) {
-                        sender.send_replace(value.as_ref().and_then(|value| Segment::decode(value.clone()).ok()));
+                        sender.send_replace(segment);
                     }
                 }
                 Some(Key::Cluster) => {
@@ -70,6 +76,9 @@ impl Visible {
                 }
                 _ => {}
             }
+        }
+        if !unpublished.is_empty() {
+            self.backlog.set(unpublished);
         }
     }
 }

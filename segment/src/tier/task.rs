@@ -1,5 +1,6 @@
 //! The one task that publishes.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{Command, Error, Recovered, Shared};
 use crate::parquet::WrittenFile;
 use crate::parquet::plan::{PendingExtent, Plan, Reason, SegmentFacts, plan};
+use crate::store::BacklogWatch;
 
 /// Longest pause after failures of a segment.
 const RETRY_MS_MAX: u64 = 10 * 60 * 1000;
@@ -23,6 +25,18 @@ const RETRY_MS_MAX: u64 = 10 * 60 * 1000;
 /// Waits until `stop` says true; a sender that is gone has stopped, too.
 async fn stopped(stop: &mut tokio::sync::watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Waits until writers are held back. While they are, it returns once after each time something was published: after a look
+/// that published nothing, trying again is left to the next one in its turn.
+pub(super) async fn writers_held(backlog: &mut BacklogWatch) {
+    while backlog.changed().await.is_ok() {
+        if backlog.borrow_and_update().holds_writers() {
+            return;
+        }
+    }
+    // The store is gone.
+    std::future::pending().await
 }
 
 /// A file that was published.
@@ -84,6 +98,9 @@ impl Tierer {
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         self.stop = stop.clone();
         let interval = Duration::from_millis(self.shared.options.interval_ms.max(1));
+        let mut backlog = self.shared.store.watch_backlog();
+        // Writers may be held back from the start.
+        backlog.mark_changed();
         loop {
             while let Some(flush) = self.flushes.pop_front() {
                 self.obey(flush).await;
@@ -97,6 +114,9 @@ impl Tierer {
                     Some(command) => self.obey(command).await,
                     None => return,
                 },
+                () = writers_held(&mut backlog) => {
+                    self.look().await;
+                }
                 () = tokio::time::sleep(interval) => {
                     self.look().await;
                 }
@@ -119,7 +139,7 @@ impl Tierer {
             let now_ms = self.shared.store.env().clock.now_ms();
             let rest = self.resting.get(&id).copied();
             if rest
-                .is_some_and(|rest| rest.holds(&segment, now_ms) && !(self.shared.log_is_full() && rest.failures == 0))
+                .is_some_and(|rest| rest.holds(&segment, now_ms) && !(self.shared.is_pressed() && rest.failures == 0))
             {
                 continue;
             }
@@ -161,13 +181,13 @@ impl Tierer {
             let written = done.inspect_err(|_| self.shared.count_failure())?;
             self.shared.count(&written);
             tracing::info!(segment = %id, %stream, first = written.first_offset, end = written.end_offset, bytes = written.bytes, reason = ?first.reason, "published");
-            published.push(Published {
-                segment: id,
-                offsets: first.offsets,
-                bytes: written.bytes,
-                reason: first.reason,
-            });
+            let reason = first.reason;
+            published.push(Published { segment: id, offsets: first.offsets, bytes: written.bytes, reason });
             self.remove_between_files().await;
+            if reason == Reason::Held {
+                // What came meanwhile is little: other segments give writers more.
+                return Ok(None);
+            }
         }
     }
 
@@ -242,7 +262,7 @@ impl Rest {
 }
 
 impl Shared {
-    /// Segments with rows that are not in Parquet yet.
+    /// Segments with rows that are not in Parquet yet, those with the most bytes first.
     fn segments_with_rows(&self) -> Result<Vec<(SegmentId, StreamName, Segment)>, Error> {
         let streams: Vec<(Key, Stream)> = self.store.records(&KeySpan::streams(), Direction::Ascending, usize::MAX)?;
         let mut found = Vec::new();
@@ -253,6 +273,7 @@ impl Shared {
                 self.store.segments(id)?.into_iter().filter(|(_, segment)| segment.next_offset > segment.parquet_end);
             found.extend(segments.map(|(id, segment)| (id, name.clone(), segment)));
         }
+        found.sort_by_key(|(_, _, segment)| Reverse(segment.unpublished_bytes));
         Ok(found)
     }
 
@@ -276,14 +297,23 @@ impl Shared {
             sealed: segment.sealed,
             flush_below,
             log_full: self.log_is_full(),
+            writers_held: self.store.backlog().holds_writers(),
         };
         let extents = extents.into_iter().map(pending);
         plan(&facts, extents, policy, self.store.env().clock.now_ms()).map_err(|gap| Error::Gap { segment: id, gap })
     }
 
-    /// Earlier than the log starts to copy blocks forward: a file is the better place for them.
+    /// Earlier than the log starts to copy blocks forward: a file is the better place for them. And earlier than writers are
+    /// held back.
     fn log_is_full(&self) -> bool {
+        let backlog = self.store.backlog();
         self.store.log_bytes() > self.store.options().log_limit_bytes / 4 * 3
+            || backlog.unpublished_bytes > backlog.limit_bytes / 4 * 3
+    }
+
+    /// Whether rows are published that could wait otherwise.
+    fn is_pressed(&self) -> bool {
+        self.log_is_full() || self.store.backlog().holds_writers()
     }
 
     fn count(&self, written: &WrittenFile) {

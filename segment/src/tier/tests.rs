@@ -1,6 +1,7 @@
 //! The whole tier over a real store: what is published equals what was appended, through every crash and failure.
 
 mod disk;
+mod held;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -60,6 +61,10 @@ fn small() -> Options {
 impl World {
     /// Starts a process; `now_ms` is its clock.
     async fn start(disk: MemDisk, now_ms: u64) -> (World, Recovered) {
+        Self::start_with(disk, now_ms, store::Options::default()).await
+    }
+
+    async fn start_with(disk: MemDisk, now_ms: u64, options: store::Options) -> (World, Recovered) {
         let (disk, clock) = (WatchedDisk::over(disk), Arc::new(ManualClock::at(now_ms)));
         let env = Env {
             disk: Arc::new(disk.clone()),
@@ -67,13 +72,8 @@ impl World {
             clock: clock.clone(),
             rng: Arc::new(SeededRng::new(now_ms)),
         };
-        let opened = EmbeddedStore::open(
-            Path::new(FOLDER),
-            env,
-            store::Options::default(),
-            IndexKind::Memory,
-            Box::new(|why| panic!("{why}")),
-        );
+        let opened =
+            EmbeddedStore::open(Path::new(FOLDER), env, options, IndexKind::Memory, Box::new(|why| panic!("{why}")));
         let store = opened.unwrap().store;
         store.found().await.unwrap();
         let (tier, mut tierer) = Tier::new(store.clone(), small());
@@ -90,8 +90,12 @@ impl World {
     }
 
     async fn create(&self) -> StreamId {
+        self.create_of(2).await
+    }
+
+    async fn create_of(&self, segments: u32) -> StreamId {
         let new = streams::NewStream {
-            segments: 2,
+            segments,
             schema: Some((&schema()).into()),
             routing_key: Vec::new(),
             labels: Default::default(),

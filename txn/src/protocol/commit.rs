@@ -11,7 +11,7 @@ use sluice_schema::{
 use super::{
     ErrorClass, ErrorReason, GROUP_MEMBERS_MAX, Millis, Outcome, Refusal,
     attach::{group_id, member_ids},
-    events::require_writable,
+    events::{block_bytes, require_writable},
     transactions::{aborted, end_aborted, require, run_of},
 };
 use crate::{
@@ -249,6 +249,7 @@ fn give_offsets(
             let Some(segment) = segments.get_mut(&id) else { continue };
             let base = segment.next_offset;
             segment.next_offset += u64::from(block.rows);
+            segment.unpublished_bytes += block_bytes(&block);
             events += u64::from(block.rows);
             draft.put(
                 &Key::Extent(id, Offset::new(base)),

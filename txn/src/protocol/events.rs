@@ -38,6 +38,11 @@ pub fn require_writable(draft: &Draft<'_>, id: SegmentId, schema_id: u64) -> Out
     Ok(draft.segment(id)?.ok_or_else(unknown)?)
 }
 
+/// Bytes of a block in the log.
+pub(super) fn block_bytes(block: &BlockInfo) -> u64 {
+    block.at.map_or(0, |at| u64::from(at.length))
+}
+
 /// Makes the caller the writer of this name; answers (stream, writer, epoch, last sequence).
 pub fn init_writer(draft: &mut Draft<'_>, stream: &StreamName, name: &Name) -> Outcome<(StreamId, WriterId, u64, u64)> {
     let (id, _) = streams::require_stream(draft, stream)?;
@@ -158,6 +163,7 @@ pub fn append(
         let mut segment = require_writable(draft, id, block.schema_id)?;
         let base = segment.next_offset;
         segment.next_offset += u64::from(block.rows);
+        segment.unpublished_bytes += block_bytes(&block);
         draft.put(&Key::Segment(id), &segment);
         draft.put(
             &Key::Extent(id, Offset::new(base)),

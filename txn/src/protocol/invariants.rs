@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use sluice_proto::storage::v1::{Group, Segment, Sink, Transaction, TransactionState};
 use sluice_schema::ids::{Offset, SegmentId};
 
-use super::attach::group_id;
+use super::{attach::group_id, events::block_bytes};
 use crate::{
     key::{Key, KeySpan},
     ledger::{Direction, Records, Result, View},
@@ -34,7 +34,7 @@ pub fn check(view: &dyn View) -> Result<Vec<Violation>> {
     Ok(found)
 }
 
-/// I19, I34: Parquet files tile `[head, parquet_end)`, extents tile `[parquet_end, next_offset)`.
+/// I19, I34: Parquet files tile `[head, parquet_end)`, extents tile `[parquet_end, next_offset)` and hold `unpublished_bytes`.
 pub fn dense_offsets(view: &dyn View) -> Result<Vec<Violation>> {
     let mut found = Vec::new();
     for (key, _) in
@@ -65,16 +65,22 @@ fn dense_segment(view: &dyn View, id: SegmentId, segment: &Segment) -> Result<Op
             format!("segment {id}: Parquet files reach {next}, the segment says {}", segment.parquet_end),
         )));
     }
+    let mut bytes = 0;
     for (base, extent) in view.extents(id, Offset::new(0), Offset::new(u64::MAX), usize::MAX)? {
         if base.get() != next {
             return Ok(Some(violated("I19", format!("segment {id}: an extent starts at {base}, expected {next}"))));
         }
         next += extent.block.as_ref().map_or(0, |block| u64::from(block.rows));
+        bytes += extent.block.as_ref().map_or(0, block_bytes);
     }
-    let whole = next == segment.next_offset;
-    Ok((!whole).then(|| {
-        violated("I19", format!("segment {id}: extents reach {next}, the segment says {}", segment.next_offset))
-    }))
+    let wrong = if next != segment.next_offset {
+        format!("extents reach {next}, the segment says {}", segment.next_offset)
+    } else if bytes != segment.unpublished_bytes {
+        format!("extents hold {bytes} bytes, the segment says {}", segment.unpublished_bytes)
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(violated("I19", format!("segment {id}: {wrong}"))))
 }
 
 /// I13: the committed groups of a sink form one path that ends at its head, with falling commit_seq; I7: members point back.

@@ -3,7 +3,7 @@
 use sluice_proto::storage::v1::{ParquetFile, UploadIntent};
 use sluice_schema::ids::{Offset, SegmentId};
 
-use super::{ErrorClass, ErrorReason, Millis, Outcome, Refusal};
+use super::{ErrorClass, ErrorReason, Millis, Outcome, Refusal, events::block_bytes};
 use crate::{
     key::{Key, KeySpan},
     ledger::{Draft, Records},
@@ -55,12 +55,13 @@ pub fn publish(
         return Err(conflict(segment, format!("offset {first} does not follow {}", record.parquet_end)).into());
     }
     let extents = draft.extents(segment, first, Offset::new(file.end), usize::MAX)?;
-    let mut next = first.get();
+    let (mut next, mut bytes) = (first.get(), 0);
     for (base, extent) in &extents {
         if base.get() != next {
             return Err(conflict(segment, format!("the extents leave a gap at {next}")).into());
         }
         next += extent.block.as_ref().map_or(0, |block| u64::from(block.rows));
+        bytes += extent.block.as_ref().map_or(0, block_bytes);
     }
     if next != file.end {
         return Err(conflict(segment, format!("{} lies inside an extent", file.end)).into());
@@ -69,6 +70,7 @@ pub fn publish(
     draft.delete(&key);
     draft.put(&Key::ParquetFile(segment, first), file);
     record.parquet_end = file.end;
+    record.unpublished_bytes = record.unpublished_bytes.saturating_sub(bytes);
     draft.put(&Key::Segment(segment), &record);
     Ok(())
 }

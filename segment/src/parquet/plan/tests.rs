@@ -22,13 +22,14 @@ fn extents(list: &[(u64, u64, u64)]) -> Vec<PendingExtent> {
 }
 
 fn facts(sealed: bool, flush_below: u64, log_full: bool) -> SegmentFacts {
-    SegmentFacts { parquet_end: 50, sealed, flush_below, log_full }
+    SegmentFacts { parquet_end: 50, sealed, flush_below, log_full, writers_held: false }
 }
 
 #[test]
 fn truth_table() {
     use Reason::*;
     let open = facts(false, 0, false);
+    let held = |facts| SegmentFacts { writers_held: true, ..facts };
     type Row<'a> = (&'a str, SegmentFacts, &'a [(u64, u64, u64)], &'a [(u64, u64, Reason)], Option<u64>);
     let table: &[Row] = &[
         ("nothing", open, &[], &[], None),
@@ -75,6 +76,11 @@ fn truth_table() {
         ),
         ("log full, worth a file", facts(false, 0, true), &[(100, 0, 1)], &[(50, 60, LogFull)], None),
         ("log full, not worth a file", facts(false, 0, true), &[(99, 0, 1)], &[], Some(NOW + 600)),
+        ("writers held, however small", held(open), &[(1, 0, 1)], &[(50, 60, Held)], None),
+        ("writers held and nothing there", held(open), &[], &[], None),
+        ("full before writers held", held(open), &[(1000, 0, 1), (1, 0, 1)], &[(50, 60, Full), (60, 70, Held)], None),
+        ("asked for before writers held", held(facts(false, 60, false)), &[(1, 0, 1)], &[(50, 60, Flush)], None),
+        ("full log before writers held", held(facts(false, 0, true)), &[(100, 0, 1)], &[(50, 60, LogFull)], None),
         ("another schema", open, &[(1, 0, 1), (1, 0, 2)], &[(50, 60, Schema)], Some(NOW + 600)),
         (
             "another schema twice, sealed",
@@ -127,10 +133,10 @@ proptest! {
     #[test]
     fn files_tile_a_prefix(
         list in proptest::collection::vec((1_u64..800, 0_u64..1200, 1_u64..3), 0..30),
-        sealed: bool, flush in 0_u64..400, log_full: bool,
+        sealed: bool, flush in 0_u64..400, log_full: bool, writers_held: bool,
     ) {
         let all = extents(&list);
-        let facts = facts(sealed, flush, log_full);
+        let facts = SegmentFacts { writers_held, ..facts(sealed, flush, log_full) };
         let plan = plan(&facts, all.clone(), &policy(), NOW).unwrap();
         let mut at = facts.parquet_end;
         for file in &plan.files {
@@ -147,7 +153,7 @@ proptest! {
         let end = 50 + 10 * all.len() as u64;
         prop_assert!(at >= facts.flush_below.min(end));
         prop_assert_eq!(plan.due_ms.is_none(), at == end);
-        prop_assert!(!sealed || at == end);
+        prop_assert!(!(sealed || writers_held) || at == end);
         let rest: Vec<_> = all.iter().filter(|extent| extent.base_offset >= at).collect();
         prop_assert!(rest.len() < 4 && rest.iter().map(|extent| extent.bytes).sum::<u64>() < 1000);
         prop_assert!(rest.first().is_none_or(|extent| NOW - extent.commit_ms < 600));

@@ -16,7 +16,7 @@ use sluice_schema::{
 use sluice_txn::{
     ledger::{Records, View},
     protocol::{
-        BYTES_SCHEMA_ID, commit, events, invariants,
+        BYTES_SCHEMA_ID, commit, events, invariants, publication,
         streams::{self, NewStream},
         transactions::{self, Claim},
     },
@@ -25,7 +25,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::{
-    env::{Disk, Env, ManualClock, MemDisk, OsDisk, SeededRng, Threads},
+    env::{Clock, Disk, Env, ManualClock, MemDisk, OsDisk, SeededRng, Threads},
     lock::DirLock,
     log::{Block, Recovery},
     store::{EmbeddedStore, Error, IndexKind, OpenError, Opened, Options, Wait},
@@ -68,10 +68,11 @@ impl Place {
 
     pub(crate) fn try_open(&self, options: Options) -> Result<World, OpenError> {
         let kind = if matches!(self, Place::Memory(_)) { IndexKind::Memory } else { IndexKind::Sled };
+        let clock = Arc::new(ManualClock::at(NOW_MS));
         let env = Env {
             disk: self.disk(),
             executor: Arc::new(Threads::on(tokio::runtime::Handle::current())),
-            clock: Arc::new(ManualClock::at(NOW_MS)),
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
             rng: Arc::new(SeededRng::new(5)),
         };
         let fatal = Arc::new(Mutex::new(None));
@@ -79,7 +80,7 @@ impl Place {
         let on_fatal = Box::new(move |why: &str| *told.lock().unwrap() = Some(why.to_owned()));
         let Opened { store, recovery, index_rebuilt, lock } =
             EmbeddedStore::open(&self.folder(), env, options, kind, on_fatal)?;
-        Ok(World { store, recovery, index_rebuilt, fatal, place: self.clone(), _lock: lock })
+        Ok(World { store, recovery, index_rebuilt, fatal, place: self.clone(), clock, _lock: lock })
     }
 
     pub(crate) fn open(&self, options: Options) -> World {
@@ -108,6 +109,7 @@ pub(crate) struct World {
     /// What the store said when it gave up.
     pub fatal: Arc<Mutex<Option<String>>>,
     pub place: Place,
+    pub clock: Arc<ManualClock>,
     _lock: Option<DirLock>,
 }
 
@@ -148,6 +150,18 @@ pub(crate) fn group(number: u128, prev: Option<u128>, member: TransactionId) -> 
         members: vec![member.to_bytes()],
         ..stored::Group::default()
     }
+}
+
+/// What tiering commits when it published all of a segment; without a file.
+pub(crate) async fn publish(store: &EmbeddedStore, id: SegmentId) {
+    let record = store.segment(id).unwrap().unwrap();
+    let (first, end) = (Offset::new(record.parquet_end), Offset::new(record.next_offset));
+    let published = store.execute(Vec::new(), Wait::Durable, move |draft, _, now| {
+        publication::intend(draft, id, first, end, "hidden".into(), now)?;
+        let file = stored::ParquetFile { end: end.get(), ..stored::ParquetFile::default() };
+        publication::publish(draft, id, first, "hidden", &file)
+    });
+    published.await.unwrap();
 }
 
 impl World {

@@ -74,9 +74,13 @@ fn a_group_spans_streams() {
     let into = sluice_schema::ids::SegmentId::new(id, sluice_schema::ids::SegmentNumber::new(0));
     world.ok(|draft, now| transactions::append(draft, txn(1), 1, into, super::fixture::block(4, 7), now));
     world.prepare(1);
+    let reach = |world: &World, id| {
+        let record = world.index.segment(id).unwrap().unwrap();
+        (record.next_offset, record.unpublished_bytes)
+    };
+    assert_eq!((reach(&world, into), reach(&world, segment(0))), ((0, 0), (0, 0)), "nothing counts before the commit");
     assert_eq!(world.commit(&group(1, None, 0, &[1])).events, 5);
-    assert_eq!(world.index.segment(into).unwrap().unwrap().next_offset, 4);
-    assert_eq!(world.index.segment(segment(0)).unwrap().unwrap().next_offset, 1);
+    assert_eq!((reach(&world, into), reach(&world, segment(0))), ((4, 400), (1, 100)));
 }
 
 #[test]

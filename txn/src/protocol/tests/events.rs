@@ -117,6 +117,7 @@ fn several_writers_share_an_append() {
     let (two, ..) = writer(&mut world, "b");
     send(&mut world, &[share(one, 1, 1, 2), share(two, 1, 1, 3)], &[(0, 5)]).unwrap();
     assert_eq!((world.extents(0)[0].1.writer_id, world.extents(0)[0].1.first_seq), (0, 0));
+    assert_eq!(world.index.segment(segment(0)).unwrap().unwrap().unpublished_bytes, 500);
     let failed = send(&mut world, &[share(one, 1, 3, 1), share(two, 1, 9, 1)], &[(0, 2)]);
     assert!(failed.is_err());
     assert_eq!(stands(&mut world, &share(one, 1, 3, 1)), Standing::Next);

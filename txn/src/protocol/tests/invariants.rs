@@ -54,6 +54,15 @@ fn gaps_and_overlaps_of_offsets_are_noticed() {
 }
 
 #[test]
+fn bytes_that_the_extents_do_not_hold_are_noticed() {
+    for wrong in [0, 699, 701] {
+        let bytes = segment_record(|record| record.unpublished_bytes = wrong);
+        assert_eq!(found(&Key::Segment(segment(0)), Some(&bytes)), vec!["I19"], "{wrong}");
+    }
+    assert_eq!(world().index.segment(segment(0)).unwrap().unwrap().unpublished_bytes, 700);
+}
+
+#[test]
 fn parquet_files_that_do_not_meet_the_extents_are_noticed() {
     let parquet_end = segment_record(|record| record.parquet_end = 1);
     assert_eq!(found(&Key::Segment(segment(0)), Some(&parquet_end)), vec!["I34"]);

@@ -50,12 +50,13 @@ fn a_file_takes_the_place_of_its_extents() {
     mean(&mut world, 0, 15).unwrap();
     world.ok(|draft, _| publish(draft, segment(0), Offset::ZERO, "hidden-0", &file(15)));
     let record = world.index.segment(segment(0)).unwrap().unwrap();
-    assert_eq!((record.parquet_end, record.next_offset), (15, 20));
+    assert_eq!((record.parquet_end, record.next_offset, record.unpublished_bytes), (15, 20, 500));
     assert_eq!(world.extents(0).iter().map(|(base, _)| *base).collect::<Vec<_>>(), vec![15]);
     assert_eq!(world.index.parquet_files(segment(0)).unwrap(), vec![(Offset::ZERO, file(15))]);
     mean(&mut world, 15, 20).unwrap();
     world.ok(|draft, _| publish(draft, segment(0), Offset::new(15), "hidden-15", &file(20)));
     assert_eq!(world.extents(0), Vec::new());
+    assert_eq!(world.index.segment(segment(0)).unwrap().unwrap().unpublished_bytes, 0);
     for (offset, first) in [(0, 0), (14, 0), (15, 15), (19, 15)] {
         let found = world.index.parquet_file_at(segment(0), Offset::new(offset)).unwrap().unwrap();
         assert_eq!(found.0.get(), first);
