@@ -304,7 +304,7 @@ async fn a_prepared_transaction_does_not_keep_the_log_from_shrinking() {
 async fn a_writer_is_held_back_until_parquet_follows() {
     const LIMIT_BYTES: u64 = 1 << 20;
     const UNDER_WAY_BYTES: usize = 1 << 20;
-    const EVENTS: u64 = 400;
+    const EVENTS: u64 = 800;
     let gateway = Gateway::start_with(&["--set=limits.unpublished_bytes=1MiB", "--set=tiering.interval=1h"]);
     let (client, stream) = open(&gateway, 8).await;
     let options = ProducerOptions { unacknowledged_bytes: UNDER_WAY_BYTES, ..ProducerOptions::default() };

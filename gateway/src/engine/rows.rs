@@ -152,12 +152,6 @@ impl Flusher {
                     let _ = waiting.tell.send(Ok(answer));
                 }
             }
-            // The store as a whole takes nothing now: none of them fares better by itself.
-            Err(refusal) if refusal.class() == ErrorClass::Retriable => {
-                for waiting in flush {
-                    let _ = waiting.tell.send(Err(refusal.clone()));
-                }
-            }
             Err(_) => {
                 for waiting in flush {
                     let answer = self.write_alone(engine, &waiting).await;
