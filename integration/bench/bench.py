@@ -34,7 +34,7 @@ from systems import SYSTEMS  # noqa: E402
 from workload import archive_classes  # noqa: E402
 from workloads import WORKLOADS  # noqa: E402
 
-FULL = {"rounds": 3, "warmups": 2, "seconds": 20.0, "sustained_seconds": 600.0, "read_gigabytes": 4.0}
+FULL = {"rounds": 3, "warmups": 2, "seconds": 20.0, "sustained_seconds": 600.0, "read_gigabytes": 8.0}
 FULL |= {"batch_records": 20_000_000, "prepared": 10_000}
 QUICK = {"rounds": 1, "warmups": 0, "seconds": 4.0, "sustained_seconds": 10.0, "read_gigabytes": 0.2}
 QUICK |= {"batch_records": 1_000_000, "prepared": 1_000}

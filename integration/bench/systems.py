@@ -48,6 +48,8 @@ class System:
     def start(self):
         """Starts it; it may be used after `ready`."""
         self.folder.mkdir(parents=True)
+        # runs the jobs; starts with the first one
+        self.jvm = None
         # rows written to its streams, where later runs read them
         self.rows = {}
         self._start()
@@ -59,12 +61,14 @@ class System:
         """Waits until it is up, so that several come up at the same time."""
 
     def stop(self):
+        if self.jvm:
+            self.jvm.stop()
         self.processes.stop_all()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def logs(self):
         """What its processes write."""
-        return [process.log for process in self.processes.all]
+        return [process.log for process in self.processes.all] + ([self.jvm.log] if self.jvm else [])
 
     @property
     def pid(self):

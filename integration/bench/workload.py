@@ -1,11 +1,10 @@
 """What all workloads share: running a job of the Java module, and what is compared."""
 
 import itertools
-import json
 from pathlib import Path
 
 from commands import run
-from failure import Failure
+from flink_jvm import MAIN, FlinkJvm
 from systems import reset_peak_memory
 
 # what Flink's own configuration opens to it
@@ -19,18 +18,15 @@ _numbers = itertools.count(1)
 
 
 def java(tools, system, job, timeout_s=JOB_TIMEOUT_S, **arguments):
-    """The figures of one job, run in a JVM of its own."""
-    server = [f"-Dbench.server.pid={system.pid}"] if system.pid else []
-    if system.pid:
-        reset_peak_memory(system.pid)
-    words = [*system.job_arguments(), *(f"{key}={value}" for key, value in arguments.items())]
-    archive = [f"-XX:SharedArchiveFile={CLASSES}"] if CLASSES.exists() else []
-    command = ["java", *JOB_OPTIONS, *archive, *server, "-cp", tools.jobs_classpath, "io.sluice.bench.Main", job, *words]
-    printed = run(command, f"the job {job} on {system.name}", timeout_s=timeout_s)
-    figures = [line for line in printed.splitlines() if line.startswith("{")]
-    if not figures:
-        raise Failure(f"the job {job} on {system.name} printed no figures:\n{printed[-2000:]}")
-    return json.loads(figures[-1])
+    """The figures of one job, run in the system's JVM."""
+    if system.jvm is None:
+        archive = [f"-XX:SharedArchiveFile={CLASSES}"] if CLASSES.exists() else []
+        system.jvm = FlinkJvm([*JOB_OPTIONS, *archive], tools.jobs_classpath, system.folder / "flink.log")
+    for pid in filter(None, (system.pid, system.jvm.pid)):
+        reset_peak_memory(pid)
+    named = {"server_pid": system.pid or 0, **arguments}
+    words = [job, *system.job_arguments(), *(f"{key}={value}" for key, value in named.items())]
+    return system.jvm.run(words, f"the job {job} on {system.name}", timeout_s)
 
 
 def archive_classes(classpath, jar):
@@ -39,7 +35,7 @@ def archive_classes(classpath, jar):
         return
     CLASSES.unlink(missing_ok=True)
     job = ("sql", "system=blackhole", "stream=none", "rows=bids", "action=insert", "seconds=1")
-    command = ["java", *JOB_OPTIONS, f"-XX:ArchiveClassesAtExit={CLASSES}", "-cp", classpath, "io.sluice.bench.Main", *job]
+    command = ["java", *JOB_OPTIONS, f"-XX:ArchiveClassesAtExit={CLASSES}", "-cp", classpath, MAIN, *job]
     run(command, "archiving Flink's classes", timeout_s=JOB_TIMEOUT_S)
 
 

@@ -1,4 +1,4 @@
-//! Tiering: committed blocks of the log become Parquet files, off the hot path, one file at a time.
+//! Tiering: committed blocks of the log become Parquet files, off the hot path.
 //!
 //! In reading order: [`Tier`] (what callers hold), [`Tierer`] (the one task that publishes), `publish` (the steps of one file),
 //! `recover` (what a crash left behind), `open` (published files for readers).

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use sluice_proto::storage::v1::{Extent, Segment, Stream};
 use sluice_schema::ids::{Offset, SegmentId, StreamId};
 use sluice_schema::names::StreamName;
@@ -16,11 +18,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Command, Error, Recovered, Shared};
 use crate::parquet::WrittenFile;
-use crate::parquet::plan::{PendingExtent, Plan, Reason, SegmentFacts, plan};
+use crate::parquet::plan::{PendingExtent, Plan, PlannedFile, Reason, SegmentFacts, plan};
 use crate::store::BacklogWatch;
 
 /// Longest pause after failures of a segment.
 const RETRY_MS_MAX: u64 = 10 * 60 * 1000;
+
+/// Files that are written at the same time when somebody waits for them: each costs a processor, and memory for its row group.
+const FILES_AT_ONCE: usize = 2;
 
 /// Waits until `stop` says true; a sender that is gone has stopped, too.
 async fn stopped(stop: &mut tokio::sync::watch::Receiver<bool>) {
@@ -48,6 +53,8 @@ pub struct Published {
     pub offsets: Range<u64>,
     /// Its size.
     pub bytes: u64,
+    /// What its rows took in the log.
+    pub log_bytes: u64,
     /// Why it was published now.
     pub reason: Reason,
 }
@@ -64,6 +71,32 @@ pub struct Tierer {
     removals: Vec<(StreamName, oneshot::Sender<Result<(), Error>>)>,
     /// Says true when the task is to end.
     pub(super) stop: watch::Receiver<bool>,
+}
+
+/// A segment whose turn it is.
+struct Work {
+    segment: SegmentId,
+    stream: StreamName,
+    /// Everything below is due; 0: what the policy says.
+    flush_below: u64,
+    /// The segment's next offset when it was looked at.
+    next_offset: u64,
+    /// What was not published of it then.
+    bytes: u64,
+}
+
+/// What a segment's turn came to.
+enum Turn {
+    Published(Published),
+    /// When the rest will be due.
+    NothingDue(Option<u64>),
+}
+
+/// What was published, and of each segment when the rest will be due.
+#[derive(Default)]
+struct Done {
+    published: Vec<Published>,
+    outcomes: Vec<(Work, Result<Option<u64>, Error>)>,
 }
 
 #[derive(Clone, Copy)]
@@ -128,67 +161,94 @@ impl Tierer {
     /// Looks at every segment and publishes what is due. Failures are logged, and tried again after a growing pause.
     pub async fn look(&mut self) -> Vec<Published> {
         self.rename_leftovers().await;
-        let mut published = Vec::new();
         let shared = self.shared.clone();
         let segments = self.shared.blocking(move || shared.segments_with_rows()).await.and_then(|found| found);
         let segments =
             segments.inspect_err(|error| tracing::warn!(%error, "cannot look for rows to publish")).unwrap_or_default();
         let present: std::collections::HashSet<_> = segments.iter().map(|(id, _, _)| *id).collect();
         self.resting.retain(|id, _| present.contains(id));
-        for (id, stream, segment) in segments {
-            let now_ms = self.shared.store.env().clock.now_ms();
-            let rest = self.resting.get(&id).copied();
-            if rest
-                .is_some_and(|rest| rest.holds(&segment, now_ms) && !(self.shared.is_pressed() && rest.failures == 0))
-            {
-                continue;
-            }
-            match self.publish_due(id, &stream, 0, &mut published).await {
-                Ok(due_ms) => {
-                    let until_ms = due_ms.unwrap_or(u64::MAX);
-                    self.resting.insert(id, Rest { next_offset: segment.next_offset, until_ms, failures: 0 });
-                }
-                Err(Error::Stopped) => break,
-                Err(error) if matches!(self.shared.stream_name(id.stream), Ok(None)) => {
-                    tracing::debug!(segment = %id, %error, "the stream was deleted while it was published");
-                }
-                Err(error) => {
-                    tracing::warn!(segment = %id, %error, "cannot publish; trying again later");
-                    self.rest_after_failure(id, now_ms, rest.map_or(0, |rest| rest.failures));
-                }
-            }
+        let now_ms = self.shared.store.env().clock.now_ms();
+        let pressed = self.shared.is_pressed();
+        let due = |(id, _, segment): &(SegmentId, StreamName, Segment)| {
+            let rest = self.resting.get(id);
+            !rest.is_some_and(|rest| rest.holds(segment, now_ms) && !(pressed && rest.failures == 0))
+        };
+        let work = |(segment, stream, record): (SegmentId, StreamName, Segment)| Work {
+            segment,
+            stream,
+            flush_below: 0,
+            next_offset: record.next_offset,
+            bytes: record.unpublished_bytes,
+        };
+        let queue = segments.into_iter().filter(due).map(work).collect();
+        let Done { published, outcomes } = self.publish_due(queue).await;
+        for (work, outcome) in outcomes {
+            self.rest_after(&work, outcome);
         }
         published
     }
 
-    /// Publishes what is due of one segment, everything below `flush_below` included; answers when the rest will be.
-    async fn publish_due(
-        &mut self,
-        id: SegmentId,
-        stream: &StreamName,
-        flush_below: u64,
-        published: &mut Vec<Published>,
-    ) -> Result<Option<u64>, Error> {
-        loop {
-            let shared = self.shared.clone();
-            let plan = self.shared.blocking(move || shared.plan(id, flush_below)).await??;
-            // Only the first file: the extents were looked up no further than it may reach.
-            let Some(first) = plan.files.into_iter().next() else { return Ok(plan.due_ms) };
-            if *self.stop.borrow() {
-                return Err(Error::Stopped);
+    /// When a segment is looked at again.
+    fn rest_after(&mut self, work: &Work, outcome: Result<Option<u64>, Error>) {
+        let segment = work.segment;
+        match outcome {
+            Ok(due_ms) => {
+                let until_ms = due_ms.unwrap_or(u64::MAX);
+                self.resting.insert(segment, Rest { next_offset: work.next_offset, until_ms, failures: 0 });
             }
-            let done = self.shared.publish(id, stream, &first).await;
-            let written = done.inspect_err(|_| self.shared.count_failure())?;
-            self.shared.count(&written);
-            tracing::info!(segment = %id, %stream, first = written.first_offset, end = written.end_offset, bytes = written.bytes, reason = ?first.reason, "published");
-            let reason = first.reason;
-            published.push(Published { segment: id, offsets: first.offsets, bytes: written.bytes, reason });
-            self.remove_between_files().await;
-            if reason == Reason::Held {
-                // What came meanwhile is little: other segments give writers more.
-                return Ok(None);
+            Err(Error::Stopped) => {}
+            Err(error) if matches!(self.shared.stream_name(segment.stream), Ok(None)) => {
+                tracing::debug!(%segment, %error, "the stream was deleted while it was published");
+            }
+            Err(error) => {
+                tracing::warn!(%segment, %error, "cannot publish; trying again later");
+                let failures = self.resting.get(&segment).map_or(0, |rest| rest.failures);
+                let now_ms = self.shared.store.env().clock.now_ms();
+                self.rest_after_failure(segment, now_ms, failures);
             }
         }
+    }
+
+    /// How many may be written at the same time where this is one of them. More than one only where somebody waits for it: otherwise
+    /// writers and readers have better use for the processors. Not for the little that is published just because writers wait.
+    fn files_at_once(&self, work: &Work) -> usize {
+        let full = || work.bytes >= self.shared.options.policy.file_bytes_target;
+        let waited_for = work.flush_below > 0 || self.shared.store.backlog().holds_writers() && full();
+        if waited_for { FILES_AT_ONCE } else { 1 }
+    }
+
+    /// Publishes what is due of some segments, file by file, those first that come first.
+    async fn publish_due(&mut self, mut queue: VecDeque<Work>) -> Done {
+        let mut done = Done::default();
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            while !*self.stop.borrow()
+                && queue.front().is_some_and(|work| under_way.len() < self.files_at_once(work))
+                && let Some(work) = queue.pop_front()
+            {
+                under_way.push(Arc::clone(&self.shared).publish_next(work));
+            }
+            let Some((mut work, outcome)) = under_way.next().await else { break };
+            match outcome {
+                Ok(Turn::NothingDue(due_ms)) => done.outcomes.push((work, Ok(due_ms))),
+                Ok(Turn::Published(file)) => {
+                    match file.reason {
+                        // What came meanwhile is little: other segments give writers more.
+                        Reason::Held => done.outcomes.push((work, Ok(None))),
+                        _ => {
+                            work.bytes = work.bytes.saturating_sub(file.log_bytes);
+                            queue.push_front(work);
+                        }
+                    }
+                    done.published.push(file);
+                    self.remove_between_files().await;
+                }
+                Err(error) => done.outcomes.push((work, Err(error))),
+            }
+        }
+        // Left when the task is to end.
+        done.outcomes.extend(queue.into_iter().map(|work| (work, Err(Error::Stopped))));
+        done
     }
 
     /// Whoever deletes a stream waits for its files to go, and a backlog takes long: removals have a turn after each file.
@@ -215,11 +275,13 @@ impl Tierer {
 
     async fn flush(&mut self, below: Vec<(SegmentId, u64)>) -> Result<(), Error> {
         self.rename_leftovers().await;
-        for (id, below) in below {
-            let Some(stream) = self.shared.stream_name(id.stream)? else { continue };
-            self.publish_due(id, &stream, below, &mut Vec::new()).await?;
+        let mut queue = VecDeque::new();
+        for (segment, flush_below) in below {
+            if let Some(stream) = self.shared.stream_name(segment.stream)? {
+                queue.push_back(Work { segment, stream, flush_below, next_offset: 0, bytes: 0 });
+            }
         }
-        Ok(())
+        self.publish_due(queue).await.outcomes.into_iter().try_for_each(|(_, outcome)| outcome.map(drop))
     }
 
     async fn remove_deferred(&mut self) {
@@ -262,6 +324,25 @@ impl Rest {
 }
 
 impl Shared {
+    /// Publishes the next file of a segment, if one is due.
+    async fn publish_next(self: Arc<Self>, work: Work) -> (Work, Result<Turn, Error>) {
+        let outcome = self.try_publish_next(&work).await;
+        (work, outcome)
+    }
+
+    async fn try_publish_next(self: &Arc<Self>, work: &Work) -> Result<Turn, Error> {
+        let Work { segment, ref stream, flush_below, .. } = *work;
+        let shared = self.clone();
+        let plan = self.blocking(move || shared.plan(segment, flush_below)).await??;
+        // Only the first file: the extents were looked up no further than it may reach.
+        let Some(first) = plan.files.into_iter().next() else { return Ok(Turn::NothingDue(plan.due_ms)) };
+        let written = self.publish(segment, stream, &first).await.inspect_err(|_| self.count_failure())?;
+        self.count(&written);
+        tracing::info!(%segment, %stream, first = written.first_offset, end = written.end_offset, bytes = written.bytes, reason = ?first.reason, "published");
+        let PlannedFile { offsets, bytes: log_bytes, reason, .. } = first;
+        Ok(Turn::Published(Published { segment, offsets, bytes: written.bytes, log_bytes, reason }))
+    }
+
     /// Segments with rows that are not in Parquet yet, those with the most bytes first.
     fn segments_with_rows(&self) -> Result<Vec<(SegmentId, StreamName, Segment)>, Error> {
         let streams: Vec<(Key, Stream)> = self.store.records(&KeySpan::streams(), Direction::Ascending, usize::MAX)?;

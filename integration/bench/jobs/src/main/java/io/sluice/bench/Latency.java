@@ -38,6 +38,8 @@ final class Latency {
         String stream = arguments.text("stream");
         Duration interval = Duration.ofMillis(arguments.number("checkpoint_ms"));
         long holdMillis = arguments.number("hold_ms", 0);
+        READ.reset();
+        MILLIS.clear();
         try (LocalFlink flink = LocalFlink.start();
                 KilledWriter killed = arguments.number("killed", 0) > 0 ? KilledWriter.start(arguments) : null) {
             JobID reader = read(flink, peer, stream);

@@ -12,6 +12,13 @@ final class Progress {
 
     private Progress() {}
 
+    /** Before a job. */
+    static synchronized void reset() {
+        RECORDS.reset();
+        BYTES.reset();
+        usage = null;
+    }
+
     /** An operator of the job is ready to work; the first one starts the clocks. */
     static synchronized void started() {
         if (usage == null) {

@@ -10,19 +10,24 @@ record Usage(double flinkSeconds, double serverSeconds) {
     /** Clock ticks per second in {@code /proc}: a constant of Linux's interface to programs. */
     private static final double TICKS_PER_SECOND = 100;
 
-    private static final long SERVER = Long.getLong("bench.server.pid", 0);
+    /** The measured server's process; 0 for a system that has none. */
+    private static volatile long server;
+
+    static void ofServer(long pid) {
+        server = pid;
+    }
 
     static Usage now() {
-        return new Usage(cpuSeconds("self"), SERVER == 0 ? 0 : cpuSeconds(Long.toString(SERVER)));
+        return new Usage(cpuSeconds("self"), server == 0 ? 0 : cpuSeconds(Long.toString(server)));
     }
 
     /** Adds the CPU seconds since then, and the most memory ever resident. */
     void addTo(Report report) {
         Usage now = now();
         report.put("cpu_flink_s", now.flinkSeconds - flinkSeconds).put("rss_flink_mb", peakMegabytes("self"));
-        if (SERVER != 0) {
+        if (server != 0) {
             report.put("cpu_server_s", now.serverSeconds - serverSeconds)
-                    .put("rss_server_mb", peakMegabytes(Long.toString(SERVER)));
+                    .put("rss_server_mb", peakMegabytes(Long.toString(server)));
         }
     }
 
