@@ -34,7 +34,7 @@ from systems import SYSTEMS  # noqa: E402
 from workload import archive_classes  # noqa: E402
 from workloads import WORKLOADS  # noqa: E402
 
-FULL = {"rounds": 3, "warmups": 2, "seconds": 20.0, "sustained_seconds": 600.0, "read_gigabytes": 8.0}
+FULL = {"rounds": 3, "warmups": 2, "seconds": 20.0, "sustained_seconds": 600.0, "read_gigabytes": 5.0}
 FULL |= {"batch_records": 20_000_000, "prepared": 10_000}
 QUICK = {"rounds": 1, "warmups": 0, "seconds": 4.0, "sustained_seconds": 10.0, "read_gigabytes": 0.2}
 QUICK |= {"batch_records": 1_000_000, "prepared": 1_000}
@@ -96,7 +96,7 @@ def parse(arguments):
     parser.add_argument("--seconds", type=float, help="how long a job writes (20; quick: 4)")
     parser.add_argument("--sustained-seconds", type=float, help="how long W1 writes in its longest variant (600; quick: 10)")
     parser.add_argument("--prepared", type=int, help="prepared transactions that W7 recovers (10,000; quick: 1,000)")
-    parser.add_argument("--read-gigabytes", type=float, help="how much a job reads (4; quick: 0.2)")
+    parser.add_argument("--read-gigabytes", type=float, help="how much a job reads (5; quick: 0.2)")
     parser.add_argument("--batch-records", type=int, help="rows of the batch query (20 million; quick: 1 million)")
     parser.add_argument("--binary", help="a release binary `sluice` to measure; by default it is built from this clone")
     options = parser.parse_args(arguments)

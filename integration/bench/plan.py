@@ -6,9 +6,8 @@ from typing import NamedTuple
 import schedule
 from flink_jobs import Filled
 
-# Around each run: a JVM and a MiniCluster come up, a statement is planned, the stream is made and removed, servers come to rest. From
-# the CPU seconds of a job's JVM beside its work, on two cores with nothing else to do.
-AROUND_A_JOB_S = 5.5
+# Around each run: a MiniCluster comes up, a statement is planned, the stream is made and removed, servers come to rest.
+AROUND_A_JOB_S = 3.0
 AROUND_A_CLIENT_S = 4.0
 # Kafka is formatted and started; the others take a fraction of it
 START_S = 6.0

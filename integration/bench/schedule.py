@@ -28,9 +28,9 @@ def systems(workload, group, chosen):
 
 
 def turns(workload, group, variant, chosen):
-    """All systems in turn, round after round; the first rounds of those with a JVM for a server only warm it up.
+    """All systems in turn, round after round; the first rounds only warm up what is a JVM: a server, or Flink.
 
-    A group's later variants find the servers warm: the same processes have run all of the first one.
+    A group's later variants find all warm: the same processes have run all of the first one.
     """
     warmups, rounds = workload.rounds(variant)
     if variant != group[0]:
@@ -39,7 +39,8 @@ def turns(workload, group, variant, chosen):
     for number in range(-warmups, rounds):
         for name in taking_part:
             system = chosen[name]
-            if number < 0 and not system.warms_up:
+            cold = workload.in_flink or system.warms_up
+            if number < 0 and (not cold or system.rounds_at_most is not None):
                 continue
             if system.rounds_at_most is None or number < system.rounds_at_most:
                 yield Turn(number, name)

@@ -35,10 +35,16 @@ class Order(unittest.TestCase):
         chosen = {name: SYSTEMS[name] for name in options.systems}
         return [(turn.number, turn.system) for turn in schedule.turns(workload, ["100B", "1KiB"], variant, chosen)]
 
-    def test_systems_take_turns_and_only_servers_in_a_jvm_warm_up(self):
+    def test_systems_take_turns_and_what_is_a_jvm_warms_up(self):
         found = self.turns("100B", "--systems", "sluice,kafka,discard", "--rounds", "2", "--warmups", "1")
-        first = [(-1, "kafka"), (-1, "kafka-fsync"), (0, "sluice"), (0, "kafka"), (0, "kafka-fsync"), (0, "discard")]
-        self.assertEqual(found, [*first, (1, "sluice"), (1, "kafka"), (1, "kafka-fsync")])
+        turn = ["sluice", "kafka", "kafka-fsync"]
+        expected = [*((-1, name) for name in turn), *((0, name) for name in turn), (0, "discard"), *((1, name) for name in turn)]
+        self.assertEqual(found, expected)
+
+    def test_a_client_that_is_compiled_does_not_warm_up(self):
+        options, (workload,) = workloads("--workloads", "W6")
+        turns = schedule.turns(workload, ["100B"], "100B", {name: SYSTEMS[name] for name in ("sluice", "kafka")})
+        self.assertEqual({turn.system for turn in turns if turn.number < 0}, {"kafka"})
 
     def test_later_variants_find_the_same_servers_warm(self):
         self.assertEqual(min(number for number, _ in self.turns("1KiB", "--warmups", "2")), 0)
