@@ -90,7 +90,7 @@ impl Shared {
             let file = shared.store.env().disk.open(&path, OpenMode::Read).map_err(Error::disk("open", &path))?;
             Ok(verify_file(file, expected).map(drop)?)
         };
-        self.blocking(check).await??;
+        self.in_background(check).await??;
 
         let (first, row, name) = (Offset::new(written.first_offset), to_record(target, &written), hidden.to_string());
         self.renaming().insert((segment, first.get()), hidden.below(&self.root));
@@ -124,7 +124,7 @@ impl Shared {
         let mut round = self.fetch(segment, offsets.start, offsets.end).await?;
         while !round.is_empty() {
             let (schema, next) = (schema.clone(), end_of(&round));
-            let encoded = self.blocking(move || encode(segment, &schema, writer, round));
+            let encoded = self.in_background(move || encode(segment, &schema, writer, round));
             // The next blocks are read while these are encoded.
             let (encoded, ahead) = tokio::join!(encoded, self.fetch(segment, next, offsets.end));
             (writer, round) = (encoded??, ahead?);
@@ -136,7 +136,7 @@ impl Shared {
             shared.sync_folder(&path)?;
             Ok(written)
         };
-        self.blocking(finish).await?
+        self.in_background(finish).await?
     }
 
     /// The blocks from `from` on, about [`ROUND_BYTES`] of them.
@@ -240,6 +240,11 @@ impl Shared {
     pub(super) fn sync_folder(&self, path: &Path) -> Result<(), Error> {
         let folder = path.parent().unwrap_or(path);
         self.store.env().disk.sync_dir(folder).map_err(Error::disk("sync", folder))
+    }
+
+    /// For what takes long. Never with a lock that others wait for: these threads may be kept waiting themselves.
+    async fn in_background<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+        self.store.env().executor.run_background_for(work).await.map_err(|_| Error::Stopped)
     }
 
     pub(super) async fn blocking<T: Send + 'static>(
