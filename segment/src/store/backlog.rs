@@ -8,6 +8,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use sluice_proto::storage::v1::Segment;
 use sluice_schema::ids::SegmentId;
 use sluice_txn::{
     key::{Key, KeySpan},
@@ -50,14 +51,12 @@ pub(super) struct BacklogCount {
 impl BacklogCount {
     /// Counts what a state of the ledger holds.
     pub(super) fn of(view: &dyn View, limit_bytes: u64, now_ms: u64) -> ledger::Result<Self> {
-        let mut of_segments = HashMap::new();
-        let streams =
-            view.records::<sluice_proto::storage::v1::Stream>(&KeySpan::streams(), Direction::Ascending, usize::MAX)?;
-        for (key, _) in streams {
-            let Key::Stream(stream) = key else { continue };
-            let counted = view.segments(stream)?.into_iter().map(|(id, segment)| (id, segment.unpublished_bytes));
-            of_segments.extend(counted.filter(|(_, bytes)| *bytes > 0));
-        }
+        let segments = view.records::<Segment>(&KeySpan::segments(), Direction::Ascending, usize::MAX)?;
+        let counted = segments.into_iter().filter_map(|(key, segment)| match key {
+            Key::Segment(id) if segment.unpublished_bytes > 0 => Some((id, segment.unpublished_bytes)),
+            _ => None,
+        });
+        let of_segments: HashMap<_, _> = counted.collect();
         let unpublished_bytes = of_segments.values().sum();
         let state = Backlog { unpublished_bytes, limit_bytes, stalled: false, published: false, progress_ms: now_ms };
         Ok(Self { of_segments: Mutex::new(of_segments), state: watch::Sender::new(state) })

@@ -2,7 +2,6 @@ package io.sluice.flink.data;
 
 import io.sluice.proto.gateway.v1.Block;
 import org.apache.flink.annotation.Internal;
-import org.apache.flink.table.data.GenericRowData;
 import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.types.logical.RowType;
 
@@ -20,13 +19,13 @@ import java.util.stream.Collectors;
 @Internal
 public final class BlockReader {
 
-    /** An open block; valid until the reader opens the next one. */
+    /** An open block; it and its rows are valid until the reader opens the next one. */
     @Internal
     public interface Rows {
         /** Rows in the block. */
         int size();
 
-        /** Row {@code index} as a new object that holds no reference to the block. */
+        /** Row {@code index}: reads its fields when they are asked for, and keeps the block as long as it is kept. */
         RowData row(int index);
     }
 
@@ -111,11 +110,7 @@ public final class BlockReader {
 
         @Override
         public RowData row(int index) {
-            GenericRowData row = new GenericRowData(wanted.length);
-            for (int i = 0; i < wanted.length; i++) {
-                row.setField(i, wanted[i].get(index));
-            }
-            return row;
+            return new BlockRow(wanted, index);
         }
     }
 }

@@ -49,7 +49,7 @@ abstract class ColumnReader {
         return absent || (hasNulls && (bytes[validity + (index >> 3)] & (1 << (index & 7))) == 0);
     }
 
-    /** The value as Flink's internal object, holding nothing of the block; null if it is null. */
+    /** The value as Flink's internal object; null if it is null. */
     final Object get(int index) {
         return isNull(index) ? null : value(index);
     }
@@ -61,7 +61,21 @@ abstract class ColumnReader {
 
     abstract void openValues(MessageReader message) throws IOException;
 
+    /** The value as Flink's internal object, of a row where it is not null. */
     abstract Object value(int index);
+
+    /** The same without an object, of a column of such numbers. */
+    int intValue(int index) {
+        return (int) value(index);
+    }
+
+    long longValue(int index) {
+        return (long) value(index);
+    }
+
+    double doubleValue(int index) {
+        return (double) value(index);
+    }
 
     /** Checks {@code rows + 1} offsets at {@code start}: ascending, the last at most {@code limit} (if not negative). */
     static void checkOffsets(byte[] bytes, int start, int rows, int limit, String path) throws IOException {

@@ -1,5 +1,7 @@
 package io.sluice.flink.data;
 
+import org.apache.flink.core.memory.MemorySegment;
+import org.apache.flink.core.memory.MemorySegmentFactory;
 import org.apache.flink.table.data.DecimalData;
 import org.apache.flink.table.data.GenericArrayData;
 import org.apache.flink.table.data.GenericMapData;
@@ -47,13 +49,13 @@ final class ColumnReaders {
             case INTEGER:
             case DATE:
             case TIME_WITHOUT_TIME_ZONE:
-                return new Fixed(path, nullable, 4, LittleEndian::getInt);
+                return new Ints(path, nullable);
             case BIGINT:
-                return new Fixed(path, nullable, 8, LittleEndian::getLong);
+                return new Longs(path, nullable);
             case FLOAT:
                 return new Fixed(path, nullable, 4, (bytes, at) -> Float.intBitsToFloat(LittleEndian.getInt(bytes, at)));
             case DOUBLE:
-                return new Fixed(path, nullable, 8, (bytes, at) -> Double.longBitsToDouble(LittleEndian.getLong(bytes, at)));
+                return new Doubles(path, nullable);
             case DECIMAL:
                 DecimalType decimal = (DecimalType) type;
                 int digits = decimal.getPrecision();
@@ -62,7 +64,7 @@ final class ColumnReaders {
             case TIMESTAMP_WITHOUT_TIME_ZONE:
             case TIMESTAMP_WITH_LOCAL_TIME_ZONE:
                 int precision = LogicalTypeChecks.getPrecision(type);
-                return new Fixed(path, nullable, 8, (bytes, at) -> timestamp(LittleEndian.getLong(bytes, at), precision));
+                return new Timestamps(path, nullable, precision);
             case CHAR:
             case VARCHAR:
                 return new Strings(path, nullable);
@@ -102,30 +104,105 @@ final class ColumnReaders {
                 Math.floorDiv(value, unitsPerMilli), (int) Math.floorMod(value, unitsPerMilli) * nanosPerUnit);
     }
 
-    private interface Decoder {
-        Object decode(byte[] bytes, int at);
-    }
-
-    private static final class Fixed extends ColumnReader {
+    /** Values of one width. */
+    private abstract static class Width extends ColumnReader {
         private final int width;
-        private final Decoder decoder;
         private int start;
 
-        Fixed(String path, boolean nullable, int width, Decoder decoder) {
+        Width(String path, boolean nullable, int width) {
             super(path, nullable);
             this.width = width;
-            this.decoder = decoder;
         }
 
         @Override
-        void openValues(MessageReader message) throws IOException {
+        final void openValues(MessageReader message) throws IOException {
             message.nextBuffer((long) width * rows);
             start = message.bufferStart;
         }
 
+        final int at(int index) {
+            return start + width * index;
+        }
+    }
+
+    private static final class Ints extends Width {
+        Ints(String path, boolean nullable) {
+            super(path, nullable, 4);
+        }
+
+        @Override
+        int intValue(int index) {
+            return LittleEndian.getInt(bytes, at(index));
+        }
+
         @Override
         Object value(int index) {
-            return decoder.decode(bytes, start + width * index);
+            return intValue(index);
+        }
+    }
+
+    private static final class Longs extends Width {
+        Longs(String path, boolean nullable) {
+            super(path, nullable, 8);
+        }
+
+        @Override
+        long longValue(int index) {
+            return LittleEndian.getLong(bytes, at(index));
+        }
+
+        @Override
+        Object value(int index) {
+            return longValue(index);
+        }
+    }
+
+    private static final class Doubles extends Width {
+        Doubles(String path, boolean nullable) {
+            super(path, nullable, 8);
+        }
+
+        @Override
+        double doubleValue(int index) {
+            return Double.longBitsToDouble(LittleEndian.getLong(bytes, at(index)));
+        }
+
+        @Override
+        Object value(int index) {
+            return doubleValue(index);
+        }
+    }
+
+    private static final class Timestamps extends Width {
+        private final int precision;
+
+        Timestamps(String path, boolean nullable, int precision) {
+            super(path, nullable, 8);
+            this.precision = precision;
+        }
+
+        @Override
+        Object value(int index) {
+            return timestamp(LittleEndian.getLong(bytes, at(index)), precision);
+        }
+    }
+
+    private interface Decoder {
+        Object decode(byte[] bytes, int at);
+    }
+
+    /** The rarer types. */
+    private static final class Fixed extends Width {
+        private final Decoder decoder;
+
+        Fixed(String path, boolean nullable, int width, Decoder decoder) {
+            super(path, nullable, width);
+            this.decoder = decoder;
+        }
+
+        @Override
+        Object value(int index) {
+            return decoder.decode(bytes, at(index));
         }
     }
 
@@ -193,8 +270,10 @@ final class ColumnReaders {
         }
     }
 
+    /** Strings are read where they lie in the block. */
     private static final class Strings extends Offsets {
         private int start;
+        private MemorySegment[] segments;
 
         Strings(String path, boolean nullable) {
             super(path, nullable);
@@ -206,11 +285,19 @@ final class ColumnReaders {
             message.nextBuffer(0);
             start = message.bufferStart;
             checkOffsets(message.bufferLength);
+            segments = new MemorySegment[] {MemorySegmentFactory.wrap(bytes)};
         }
 
         @Override
         Object value(int index) {
-            return BinaryStringData.fromBytes(Arrays.copyOfRange(bytes, start + from(index), start + from(index + 1)));
+            int from = from(index);
+            return BinaryStringData.fromAddress(segments, start + from, from(index + 1) - from);
+        }
+
+        @Override
+        void close() {
+            super.close();
+            segments = null;
         }
     }
 
