@@ -180,14 +180,15 @@ impl EmbeddedStore {
         }
         // Facts of damaged frames may be in the index alone: they need a second home before the index is lost.
         let snapshot_due = !recovery.damage.is_empty() && !index_rebuilt;
-        replay(&*index, frames)?;
+        let table = Table::over(index);
+        replay(&table, frames)?;
 
         let (queue, messages) = mpsc::channel();
-        let last_commit = if index.get(&Key::Cluster.encode())?.is_some() { super::last_commit(&*index)? } else { 0 };
-        let backlog = Arc::new(BacklogCount::of(&*index, options.unpublished_limit_bytes, env.clock.now_ms())?);
+        let last_commit = if table.get(&Key::Cluster.encode())?.is_some() { super::last_commit(&table)? } else { 0 };
+        let backlog = Arc::new(BacklogCount::of(&table, options.unpublished_limit_bytes, env.clock.now_ms())?);
         let shared = Arc::new(Shared {
             folder: folder.into(),
-            table: Arc::new(Table::over(index)),
+            table: Arc::new(table),
             reader: log.reader(),
             cache: BlockCache::new(options.cache_bytes),
             visible: Visible::new(last_commit, Arc::clone(&backlog)),
@@ -283,8 +284,12 @@ fn open_index(
             remove_index(folder)?;
             remove_if_there(&*env.disk, &mark).map_err(|source| Error::Io { action: "remove", path: mark, source })?;
         }
-        match SledIndex::open(&index_folder(folder)) {
-            Ok(index) if index.applied() > 0 && index.applied() >= wanted => return Ok((Box::new(index), false)),
+        let path = index_folder(folder);
+        let was_there = path.is_dir();
+        match SledIndex::open(&path) {
+            // Without a snapshot the log reaches back to its first frame, so an index that holds nothing yet will do: a full
+            // disk may have no room for a new one.
+            Ok(index) if was_there && index.applied() >= wanted => return Ok((Box::new(index), false)),
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "the index cannot be opened and is built again"),
         }
@@ -314,21 +319,15 @@ fn load_snapshot(env: &Env, snapshot: &Snapshot, index: &dyn Index) -> Result<()
     Ok(())
 }
 
-/// Hands replayed frames to the index, in order.
-fn replay(index: &dyn Index, frames: Vec<(Lsn, Bytes)>) -> Result<(), Error> {
-    let mut batch: Vec<Change> = Vec::new();
-    let mut last = Lsn(index.applied());
+/// Takes replayed frames in, in order. The index takes them later, or, where they are many, in between: a full disk may have no room
+/// for the index to grow.
+fn replay(table: &Table, frames: Vec<(Lsn, Bytes)>) -> Result<(), Error> {
     for (lsn, facts) in frames {
         let changes = decode_facts(facts)
             .map_err(|error| ledger::Error::Damaged { key: format!("log frame {lsn}"), message: error.to_string() })?;
-        batch.extend(changes);
-        last = lsn;
-        if batch.len() >= REPLAY_BATCH {
-            index.apply(last.0, &std::mem::take(&mut batch))?;
+        if table.add(lsn, changes.into_iter().collect()) >= REPLAY_BATCH {
+            table.flush()?;
         }
-    }
-    if last.0 > index.applied() || !batch.is_empty() {
-        index.apply(last.0, &batch)?;
     }
     Ok(())
 }

@@ -150,7 +150,7 @@ impl Sequencer {
         if self.log.unsynced_bytes() > 0 || !self.overlay.is_empty() {
             self.make_durable().map_err(|error| error.to_string())?;
         }
-        if self.shared.table.waiting() > 0 {
+        if self.shared.table.waiting() > 0 && self.index_may_grow() {
             self.flusher.wake();
         }
         self.check_index().map_err(|error| error.to_string())?;
@@ -291,12 +291,13 @@ impl Sequencer {
             let news = Visible::news(&changes);
             let waiting = self.shared.table.add(lsn, changes);
             self.shared.visible.announce(news);
-            if waiting >= FLUSH_KEYS || self.flusher.log_bytes >= FLUSH_LOG_BYTES {
+            let due = waiting >= FLUSH_KEYS || self.flusher.log_bytes >= FLUSH_LOG_BYTES;
+            if due && self.index_may_grow() {
                 self.flusher.wake();
-            }
-            if waiting >= WAITING_KEYS_MAX {
-                // Failed? Told below.
-                let _ = self.shared.table.flush();
+                if waiting >= WAITING_KEYS_MAX {
+                    // Failed? Told below.
+                    let _ = self.shared.table.flush();
+                }
             }
             self.check_index()?;
         }
@@ -314,10 +315,18 @@ impl Sequencer {
         Err(LogError::Poisoned(error.to_string()))
     }
 
+    /// The index cannot refuse a write as the log can. On a full disk it waits, with the little that is still taken there.
+    fn index_may_grow(&self) -> bool {
+        let free = self.shared.env.disk.free_bytes(&self.shared.folder);
+        free.ok().flatten().is_none_or(|free| free >= FREE_BYTES_FOR_FACTS)
+    }
+
     /// The next start has nothing to replay then.
     fn end_flusher(&mut self) -> Result<(), String> {
         self.flusher.end();
-        let _ = self.shared.table.flush();
+        if self.index_may_grow() {
+            let _ = self.shared.table.flush();
+        }
         self.check_index().map_err(|error| error.to_string())
     }
 
