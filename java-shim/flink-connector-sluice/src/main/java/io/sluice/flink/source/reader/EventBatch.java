@@ -9,13 +9,12 @@ import org.apache.flink.connector.base.source.reader.RecordsWithSplitIds;
 
 /** What one fetch brings: slices of blocks, and the splits that are read to their end. Walked by the task's thread. */
 @Internal
-final class EventBatch<T> implements RecordsWithSplitIds<EventCursor<T>> {
+final class EventBatch<T> implements RecordsWithSplitIds<EventRun<T>> {
     private final List<BlockSlice<T>> slices;
     private final Set<String> finished;
     private final Consumer<BlockSlice<T>> emitted;
-    private final EventCursor<T> cursor = new EventCursor<>();
+    private final EventRun<T> run = new EventRun<>();
     private int current = -1;
-    private int row;
 
     /**
      * @param slices what to emit, in order
@@ -42,19 +41,14 @@ final class EventBatch<T> implements RecordsWithSplitIds<EventCursor<T>> {
         if (current >= slices.size()) {
             return null;
         }
-        row = slices.get(current).from();
+        run.enter(slices.get(current));
         return slices.get(current).splitId();
     }
 
     @Nullable
     @Override
-    public EventCursor<T> nextRecordFromSplit() {
-        BlockSlice<T> slice = slices.get(current);
-        if (row >= slice.to()) {
-            return null;
-        }
-        cursor.moveTo(slice, row++);
-        return cursor;
+    public EventRun<T> nextRecordFromSplit() {
+        return run.nextRun() ? run : null;
     }
 
     @Override

@@ -42,7 +42,7 @@ final class PendingEvents implements AutoCloseable {
             this.end = new AtomicLong(split.offset());
         }
 
-        /** Everything below {@code offset} is emitted. Cheap: called for each event. */
+        /** Everything below {@code offset} is emitted. Cheap: called for each run of events. */
         void emitted(long offset) {
             position.lazySet(offset);
         }

@@ -27,7 +27,7 @@ import org.apache.flink.util.UserCodeClassLoader;
  */
 @Internal
 public final class SluiceSourceReader<T>
-        extends SingleThreadMultiplexSourceReaderBase<EventCursor<T>, T, SluiceSplit, SluiceSplitState> {
+        extends SingleThreadMultiplexSourceReaderBase<EventRun<T>, T, SluiceSplit, SluiceSplitState> {
     private final SourceSettings<T> settings;
     private final SluiceClient client;
     private final PendingEvents pending;
@@ -35,12 +35,16 @@ public final class SluiceSourceReader<T>
     private boolean gaugeRegistered;
 
     private SluiceSourceReader(
-            Supplier<SplitReader<EventCursor<T>, SluiceSplit>> splitReaders,
+            Supplier<SplitReader<EventRun<T>, SluiceSplit>> splitReaders,
             PendingEvents pending,
             SluiceClient client,
             SourceSettings<T> settings,
             SourceReaderContext context) {
-        super(splitReaders, new EventEmitter<>(), context.getConfiguration(), context);
+        super(
+                splitReaders,
+                new EventEmitter<>(context.metricGroup().getIOMetricGroup().getNumRecordsInCounter()),
+                context.getConfiguration(),
+                context);
         this.settings = settings;
         this.client = client;
         this.pending = pending;
@@ -54,7 +58,7 @@ public final class SluiceSourceReader<T>
         double share = settings.rowsPerSecond() / Math.max(1, context.currentParallelism());
         RateLimiter limiter = share > 0 ? new RateLimiter(share, System::nanoTime) : RateLimiter.unlimited();
         Counter bytesIn = context.metricGroup().getIOMetricGroup().getNumBytesInCounter();
-        Supplier<SplitReader<EventCursor<T>, SluiceSplit>> splitReaders =
+        Supplier<SplitReader<EventRun<T>, SluiceSplit>> splitReaders =
                 () -> new SluiceSplitReader<>(client, settings, limiter, pending, bytesIn);
         return new SluiceSourceReader<>(splitReaders, pending, client, settings, context);
     }

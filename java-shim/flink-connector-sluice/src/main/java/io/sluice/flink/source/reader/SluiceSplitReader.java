@@ -25,7 +25,7 @@ import org.apache.flink.metrics.Counter;
  * emitted (the task's thread).
  */
 @Internal
-final class SluiceSplitReader<T> implements SplitReader<EventCursor<T>, SluiceSplit> {
+final class SluiceSplitReader<T> implements SplitReader<EventRun<T>, SluiceSplit> {
     /** A batch ends when it holds this many bytes or slices; one block may be larger. */
     private static final long BATCH_BYTES = 1 << 20;
 
@@ -45,7 +45,7 @@ final class SluiceSplitReader<T> implements SplitReader<EventCursor<T>, SluiceSp
     }
 
     @Override
-    public RecordsWithSplitIds<EventCursor<T>> fetch() throws IOException {
+    public RecordsWithSplitIds<EventRun<T>> fetch() throws IOException {
         try {
             while (true) {
                 askForColumns();

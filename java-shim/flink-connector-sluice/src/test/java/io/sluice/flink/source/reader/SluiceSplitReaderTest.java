@@ -13,6 +13,7 @@ import io.sluice.flink.source.SluiceSource;
 import io.sluice.flink.source.SluiceSourceBuilder;
 import io.sluice.flink.source.SourceSettings;
 import io.sluice.flink.source.split.SluiceSplit;
+import io.sluice.flink.source.split.SluiceSplitState;
 import io.sluice.proto.gateway.v1.Block;
 import io.sluice.proto.gateway.v1.End;
 import io.sluice.proto.gateway.v1.ErrorClass;
@@ -34,7 +35,9 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicLong;
+import org.apache.flink.api.common.eventtime.Watermark;
 import org.apache.flink.api.common.serialization.SimpleStringSchema;
+import org.apache.flink.api.connector.source.SourceOutput;
 import org.apache.flink.configuration.MemorySize;
 import org.apache.flink.connector.base.source.reader.RecordsWithSplitIds;
 import org.apache.flink.connector.base.source.reader.splitreader.SplitsAddition;
@@ -98,10 +101,12 @@ class SluiceSplitReaderTest {
     }
 
     /** Offsets of one fetch, by split; says that all of it is emitted. */
-    private static void take(RecordsWithSplitIds<EventCursor<String>> batch, Map<String, List<Long>> into, Set<String> finished) {
+    private static void take(RecordsWithSplitIds<EventRun<String>> batch, Map<String, List<Long>> into, Set<String> finished) {
         for (String split = batch.nextSplit(); split != null; split = batch.nextSplit()) {
-            for (EventCursor<String> event = batch.nextRecordFromSplit(); event != null; event = batch.nextRecordFromSplit()) {
-                into.computeIfAbsent(split, any -> new ArrayList<>()).add(event.offset());
+            for (EventRun<String> run = batch.nextRecordFromSplit(); run != null; run = batch.nextRecordFromSplit()) {
+                do {
+                    into.computeIfAbsent(split, any -> new ArrayList<>()).add(run.offset());
+                } while (run.nextRow());
             }
         }
         finished.addAll(batch.finishedSplits());
@@ -120,6 +125,54 @@ class SluiceSplitReaderTest {
         assertThat(offsets.get("s/in#1")).containsExactly(0L, 1L, 2L, 3L);
         // and no more than that is asked for
         assertThat(sender.subscribes).extracting(Subscribe::getEndOffset).containsExactlyInAnyOrder(9L, 4L);
+    }
+
+    @Test
+    void smallEventsGoTogetherAndLargeOnesAlone() throws Exception {
+        assertThat(runsOf(10)).containsExactly(2, 4, 4);
+        assertThat(runsOf(10 << 10)).containsExactly(2, 3, 1, 3, 1);
+        assertThat(runsOf(40 << 10)).containsOnly(1).hasSize(10);
+    }
+
+    /** How many events go together, of those from offset 2 on. */
+    private List<Integer> runsOf(int payloadBytes) throws Exception {
+        if (reader != null) {
+            reader.close();
+        }
+        read(payloadBytes, source(), split(0, 2, 12L));
+        List<Integer> runs = new ArrayList<>();
+        while (runs.stream().mapToInt(Integer::intValue).sum() < 10) {
+            RecordsWithSplitIds<EventRun<String>> batch = reader.fetch();
+            while (batch.nextSplit() != null) {
+                for (EventRun<String> run = batch.nextRecordFromSplit(); run != null; run = batch.nextRecordFromSplit()) {
+                    runs.add(run.rowsLeft());
+                }
+            }
+        }
+        return runs;
+    }
+
+    @Test
+    void aRunIsEmittedWholeAndCountedByEvent() throws Exception {
+        SluiceSplit split = split(0, 1, 8L);
+        read(10, source(), split);
+        SluiceSplitState state = new SluiceSplitState(split);
+        SimpleCounter recordsIn = new SimpleCounter();
+        EventEmitter<String> emitter = new EventEmitter<>(recordsIn);
+        Collected output = new Collected();
+        while (state.offset() < 8) {
+            RecordsWithSplitIds<EventRun<String>> batch = reader.fetch();
+            while (batch.nextSplit() != null) {
+                for (EventRun<String> run = batch.nextRecordFromSplit(); run != null; run = batch.nextRecordFromSplit()) {
+                    // as Flink does for each of its records
+                    recordsIn.inc();
+                    emitter.emitRecord(run, output, state);
+                    assertThat(state.offset()).isEqualTo(1 + output.elements.size());
+                }
+            }
+        }
+        assertThat(output.elements).hasSize(7);
+        assertThat(recordsIn.getCount()).isEqualTo(7);
     }
 
     @Test
@@ -270,10 +323,33 @@ class SluiceSplitReaderTest {
             reader.wakeUp();
         });
         waker.start();
-        RecordsWithSplitIds<EventCursor<String>> batch = reader.fetch();
+        RecordsWithSplitIds<EventRun<String>> batch = reader.fetch();
         assertThat(batch.nextSplit()).isNull();
         assertThat(batch.finishedSplits()).isEmpty();
         waker.join();
+    }
+
+    private static final class Collected implements SourceOutput<String> {
+        final List<String> elements = new ArrayList<>();
+
+        @Override
+        public void collect(String element) {
+            elements.add(element);
+        }
+
+        @Override
+        public void collect(String element, long timestamp) {
+            elements.add(element);
+        }
+
+        @Override
+        public void emitWatermark(Watermark watermark) {}
+
+        @Override
+        public void markIdle() {}
+
+        @Override
+        public void markActive() {}
     }
 
     /** Sends blocks of one kind without end as far as credit and flow control allow. */
