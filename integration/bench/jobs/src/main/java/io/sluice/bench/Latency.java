@@ -10,8 +10,6 @@ import org.apache.flink.api.common.eventtime.WatermarkStrategy;
 import org.apache.flink.api.connector.sink2.Sink;
 import org.apache.flink.api.connector.sink2.SinkWriter;
 import org.apache.flink.api.connector.sink2.WriterInitContext;
-import org.apache.flink.configuration.CheckpointingOptions;
-import org.apache.flink.configuration.Configuration;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 
 /**
@@ -79,13 +77,11 @@ final class Latency {
     }
 
     private static JobID hold(LocalFlink flink, Peer peer, String stream, Duration time) throws Exception {
-        Configuration settings = flink.settings(time);
-        // without it the first checkpoint comes at a random time within the interval
-        settings.set(CheckpointingOptions.MIN_PAUSE_BETWEEN_CHECKPOINTS, time);
-        StreamExecutionEnvironment environment = new StreamExecutionEnvironment(settings);
+        // a job whose sources have ended checkpoints at once: the only one, which commits
+        StreamExecutionEnvironment environment = flink.environment(Duration.ofHours(1));
         environment.setParallelism(1);
-        // not the measured job: its end is the end of its only checkpoint
-        var source = new GeneratorSource<>(subtask -> new Stamped(false), new GeneratorSource.Limits(1e6, HELD_EVENTS, 0), false);
+        var limits = new GeneratorSource.Limits(1e6, HELD_EVENTS, HELD_EVENTS * 1000 / time.toMillis());
+        var source = new GeneratorSource<>(subtask -> new Stamped(false), limits, false);
         environment.fromSource(source, WatermarkStrategy.noWatermarks(), "held", Bytes.TYPE)
                 .sinkTo(peer.sink(stream, "holder-" + stream.replace('/', '-')));
         return environment.executeAsync("hold " + stream).getJobID();
