@@ -40,7 +40,7 @@ final class Latency {
         MILLIS.clear();
         try (LocalFlink flink = LocalFlink.start();
                 KilledWriter killed = arguments.number("killed", 0) > 0 ? KilledWriter.start(arguments) : null) {
-            JobID reader = read(flink, peer, stream);
+            JobID reader = peer.keeps() ? read(flink, peer, stream) : null;
             JobID writer = write(flink, peer, stream, interval, arguments);
             JobID holder = null;
             if (holdMillis > 0) {
@@ -61,7 +61,9 @@ final class Latency {
             }
             awaitRead(written);
             Report report = Progress.untilNow().times("checkpoint", flink.checkpointMillis(writer));
-            flink.cancel(reader);
+            if (reader != null) {
+                flink.cancel(reader);
+            }
             report.times("latency", MILLIS.stream().flatMapToDouble(Arrays::stream).toArray()).print();
         }
     }
@@ -69,10 +71,11 @@ final class Latency {
     private static JobID write(LocalFlink flink, Peer peer, String stream, Duration interval, Arguments arguments) throws Exception {
         StreamExecutionEnvironment environment = flink.environment(interval);
         var source = new GeneratorSource<>(subtask -> new Stamped(true), GeneratorSource.Limits.of(arguments));
+        Sink<byte[]> sink = peer.keeps() ? peer.sink(stream, "writer-" + stream.replace('/', '-')) : new CommitOnlySink();
         environment.fromSource(source, WatermarkStrategy.noWatermarks(), "paced", Bytes.TYPE)
                 .map(event -> event)
                 .returns(Bytes.TYPE)
-                .sinkTo(peer.sink(stream, "writer-" + stream.replace('/', '-')));
+                .sinkTo(sink);
         return environment.executeAsync("write " + stream).getJobID();
     }
 
@@ -126,33 +129,45 @@ final class Latency {
         }
     }
 
+    /** How old events are when they are received; of one thread. */
+    static final class Ages {
+        private double[] millis = new double[1 << 16];
+        private int count;
+        private long countedFrom;
+
+        void received(byte[] event) {
+            READ.increment();
+            long made = ByteBuffer.wrap(event).getLong();
+            if (made == 0) {
+                return;
+            }
+            if (countedFrom == 0) {
+                countedFrom = made + SETTLING.toNanos();
+            }
+            if (made >= countedFrom) {
+                if (count == millis.length) {
+                    millis = Arrays.copyOf(millis, count * 2);
+                }
+                millis[count++] = (System.nanoTime() - made) / 1e6;
+            }
+        }
+
+        void report() {
+            MILLIS.add(Arrays.copyOf(millis, count));
+        }
+    }
+
     /** Notes how old each event is when it comes out of the reader. */
     private static final class Receiver implements Sink<byte[]> {
         private static final long serialVersionUID = 1L;
 
         @Override
         public SinkWriter<byte[]> createWriter(WriterInitContext context) {
+            Ages ages = new Ages();
             return new SinkWriter<>() {
-                private double[] millis = new double[1 << 16];
-                private int count;
-                private long countedFrom;
-
                 @Override
                 public void write(byte[] event, Context context) {
-                    READ.increment();
-                    long made = ByteBuffer.wrap(event).getLong();
-                    if (made == 0) {
-                        return;
-                    }
-                    if (countedFrom == 0) {
-                        countedFrom = made + SETTLING.toNanos();
-                    }
-                    if (made >= countedFrom) {
-                        if (count == millis.length) {
-                            millis = Arrays.copyOf(millis, count * 2);
-                        }
-                        millis[count++] = (System.nanoTime() - made) / 1e6;
-                    }
+                    ages.received(event);
                 }
 
                 @Override
@@ -160,7 +175,7 @@ final class Latency {
 
                 @Override
                 public void close() {
-                    MILLIS.add(Arrays.copyOf(millis, count));
+                    ages.report();
                 }
             };
         }

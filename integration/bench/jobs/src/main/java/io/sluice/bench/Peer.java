@@ -39,6 +39,11 @@ abstract class Peer {
         }
     }
 
+    /** Whether what goes into its sink can be read. */
+    boolean keeps() {
+        return true;
+    }
+
     /** Exactly-once into a stream that exists. */
     abstract Sink<byte[]> sink(String stream, String id);
 
@@ -120,6 +125,11 @@ abstract class Peer {
     private static final class Discard extends Peer {
         Discard() {
             super("");
+        }
+
+        @Override
+        boolean keeps() {
+            return false;
         }
 
         @Override
