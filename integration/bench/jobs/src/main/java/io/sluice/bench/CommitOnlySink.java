@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 import org.apache.flink.api.connector.sink2.Committer;
@@ -16,8 +17,8 @@ import org.apache.flink.api.connector.sink2.WriterInitContext;
 import org.apache.flink.core.io.SimpleVersionedSerializer;
 
 /**
- * Prepares and commits nothing: an event is with its reader when its committer is called. What is slower than this, a system adds;
- * what is not, is Flink's own way from an event to the commit of its checkpoint.
+ * Prepares and commits nothing: an event is with its reader when its committer is called. That is Flink's own way from an event to the
+ * commit of its checkpoint; the rest of a system's time is its own and that of the job that reads.
  */
 final class CommitOnlySink implements Sink<byte[]>, SupportsCommitter<Long> {
     private static final long serialVersionUID = 1L;
@@ -66,7 +67,8 @@ final class CommitOnlySink implements Sink<byte[]>, SupportsCommitter<Long> {
             @Override
             public void commit(Collection<CommitRequest<Long>> requests) {
                 for (CommitRequest<Long> request : requests) {
-                    for (byte[] event : PREPARED.remove(request.getCommittable())) {
+                    byte[][] events = Objects.requireNonNull(PREPARED.remove(request.getCommittable()), "committed a second time");
+                    for (byte[] event : events) {
                         ages.received(event);
                     }
                 }

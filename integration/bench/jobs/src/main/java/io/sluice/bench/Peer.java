@@ -121,7 +121,7 @@ abstract class Peer {
         return properties;
     }
 
-    /** Nowhere: what generating alone costs. */
+    /** Nowhere: what generating alone costs, or Flink alone ({@link CommitOnlySink}). */
     private static final class Discard extends Peer {
         Discard() {
             super("");

@@ -6,7 +6,6 @@ import io.sluice.flink.data.BlockData;
 import io.sluice.proto.gateway.v1.AbortRequest;
 import io.sluice.proto.gateway.v1.AppendChunkResponse;
 import io.sluice.proto.gateway.v1.BeginRequest;
-import io.sluice.proto.gateway.v1.BeginResponse;
 import io.sluice.proto.gateway.v1.ErrorClass;
 import io.sluice.proto.gateway.v1.ErrorReason;
 import io.sluice.proto.gateway.v1.GetTransactionRequest;
@@ -25,13 +24,11 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
 import java.util.UUID;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ExecutionException;
 
 /**
  * The transactions of one sink writer, one after the other, over one pipelined Append call.
  *
- * <p>Lifecycle, on one thread: {@link #begin}, {@link #append} at least once, {@link #prepare}; then again. A
+ * <p>Lifecycle, on one thread: {@link #begin}, {@link #append} any number of times, {@link #prepare}; then again. A
  * gateway restart in between is invisible: blocks that are not durable yet are kept (up to a limit) and sent again. If
  * one that is needed was let go, the failure says so and the transaction is lost; its data is in no checkpoint.
  */
@@ -41,7 +38,6 @@ public final class TransactionStream implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(TransactionStream.class);
     private static final long HELD_BYTES_MAX = 32 << 20;
     private static final Duration ABORT_TIMEOUT = Duration.ofSeconds(1);
-    private static final Duration BEGIN_TIMEOUT = Duration.ofSeconds(30);
     private static final MethodDescriptor<EncodedRequest, AppendChunkResponse> APPEND =
             Marshallers.sendingBlocks("Transactions/Append", AppendChunkResponse.parser());
 
@@ -56,8 +52,6 @@ public final class TransactionStream implements AutoCloseable {
 
     /** The open transaction; read by the connection's thread as well. */
     private volatile ByteString txnId;
-    /** The answer to its Begin; null once it has arrived. */
-    private CompletableFuture<BeginResponse> begun;
     private long chunks;
     private long events;
     private long bytes;
@@ -82,10 +76,10 @@ public final class TransactionStream implements AutoCloseable {
         return txnId != null;
     }
 
-    /** Opens a transaction under a new random id; does not wait for it. */
-    public void begin() {
+    /** Opens a transaction under a new random id. */
+    public void begin() throws SluiceException, InterruptedException {
         ByteString id = Ids.bytes(UUID.randomUUID());
-        begun = client.callAsync(Rpc.BEGIN, beginRequest(id), BEGIN_TIMEOUT);
+        client.call(Rpc.BEGIN, beginRequest(id), timeout);
         digest.reset();
         chunks = 0;
         events = 0;
@@ -94,23 +88,8 @@ public final class TransactionStream implements AutoCloseable {
         call.restartAt(0);
     }
 
-    /** The gateway knows the transaction when this returns. */
-    private void awaitBegin() throws SluiceException, InterruptedException {
-        if (begun == null) {
-            return;
-        }
-        try {
-            begun.get();
-        } catch (ExecutionException e) {
-            // what cannot be retried fails again; under the same id nothing begins twice
-            client.call(Rpc.BEGIN, beginRequest(txnId), timeout);
-        }
-        begun = null;
-    }
-
     /** Adds a block; returns when it is queued, waits while too much is under way. The block must not change any more. */
     public void append(long streamId, int segment, BlockData block) throws SluiceException, InterruptedException {
-        awaitBegin();
         long seq = chunks;
         digestEntry.clear();
         digestEntry.putLong(seq).putLong(block.rows).putLong(block.length).putInt(block.crc32c).flip();

@@ -68,7 +68,6 @@ abstract class BlockWriter<T> implements SinkWriter<T>, BlockTarget {
     @Override
     public final void write(T element, Context context) throws IOException, InterruptedException {
         StreamBuffer<T> buffer = bufferOf(router.streamOf(element));
-        expectBlock();
         try {
             bufferedBytes += buffer.add(element, context.timestamp());
         } catch (IllegalArgumentException e) {
@@ -112,9 +111,6 @@ abstract class BlockWriter<T> implements SinkWriter<T>, BlockTarget {
         numRecordsSend.inc(block.rows);
         numBytesSend.inc(block.length);
     }
-
-    /** Called before each element: a block with it will be sent, now or later. */
-    void expectBlock() {}
 
     abstract void append(Destination destination, int segment, BlockData block) throws IOException, InterruptedException;
 }

@@ -20,8 +20,8 @@ import java.util.Collection;
 import java.util.Collections;
 
 /**
- * The exactly-once writer: one transaction per subtask and checkpoint, begun with the first element, so that nothing waits
- * for it at the checkpoint, and prepared when Flink asks for what to commit. An empty checkpoint has none.
+ * The exactly-once writer: one transaction per subtask and checkpoint, begun with the first block, prepared when Flink
+ * asks for what to commit. An empty checkpoint has none.
  *
  * <p>Opening it takes the slot over: what an earlier attempt left open is dropped by the gateway, what it prepared stays.
  */
@@ -71,14 +71,10 @@ public final class TransactionalWriter<T> extends BlockWriter<T> implements Comm
     }
 
     @Override
-    void expectBlock() {
+    void append(Destination destination, int segment, BlockData block) throws SluiceException, InterruptedException {
         if (!transactions.isOpen()) {
             transactions.begin();
         }
-    }
-
-    @Override
-    void append(Destination destination, int segment, BlockData block) throws SluiceException, InterruptedException {
         transactions.append(destination.streamId, segment, block);
     }
 

@@ -5,14 +5,14 @@ import org.apache.flink.annotation.Internal;
 /**
  * Events to emit at once: rows of an open block, the current one first. One object serves all runs of a batch.
  *
- * <p>Flink's way around its loop costs more than an event does; a run pays it once. Runs are short, so that checkpoints, watermarks and
- * back pressure come between them as if they came between events.
+ * <p>Flink's way around its loop costs more than an event does; a run pays it once. Checkpoints, watermarks and the look at whether there
+ * is room for output wait for its end, so it is short, and {@link EventEmitter} leaves off earlier where events take long.
  */
 @Internal
 public final class EventRun<T> implements EventContext {
     /** Rows at once. */
     private static final int ROWS_MAX = 64;
-    /** Bytes at once, if that is more than one row: what Flink puts into one buffer between tasks. */
+    /** Bytes at once, by the block's average and at least one row: what Flink puts into one buffer between tasks. */
     private static final long BYTES_MAX = 32 << 10;
 
     private BlockSlice<T> slice;
@@ -20,29 +20,23 @@ public final class EventRun<T> implements EventContext {
     private int row;
     private int end;
 
-    /** Starts at the first row of a slice, with a run still to be taken. */
+    /** Goes to the first row of a slice; no run is taken yet. */
     void enter(BlockSlice<T> newSlice) {
         slice = newSlice;
         long bytesPerRow = slice.blockBytes() / slice.rows().size();
         rowsAtOnce = (int) Math.min(ROWS_MAX, Math.max(1, BYTES_MAX / Math.max(1, bytesPerRow)));
-        end = slice.from();
+        row = slice.from();
     }
 
-    /** Takes the next rows of the slice; false: there are none. */
+    /** Takes the next rows of the slice, from the current one on; false: there are none. */
     boolean nextRun() {
-        row = end;
         end = Math.min(slice.to(), row + rowsAtOnce);
         return row < end;
     }
 
-    /** Moves on to the next row of the run; false: this was the last one. */
+    /** Moves on to the next row; false: it is not of this run. */
     boolean nextRow() {
         return ++row < end;
-    }
-
-    /** Rows of the run from the current one on. */
-    int rowsLeft() {
-        return end - row;
     }
 
     EventDecoder.Rows<T> rows() {
@@ -57,14 +51,9 @@ public final class EventRun<T> implements EventContext {
         return slice.splitId();
     }
 
-    /** The offset behind the run. */
-    long endOffset() {
-        return slice.baseOffset() + end;
-    }
-
-    /** Counts the run's events as emitted. */
+    /** Counts the events before the current one as emitted. */
     void markEmitted() {
-        slice.subscription().progress.emitted(endOffset());
+        slice.subscription().progress.emitted(offset());
     }
 
     @Override

@@ -145,7 +145,11 @@ class SluiceSplitReaderTest {
             RecordsWithSplitIds<EventRun<String>> batch = reader.fetch();
             while (batch.nextSplit() != null) {
                 for (EventRun<String> run = batch.nextRecordFromSplit(); run != null; run = batch.nextRecordFromSplit()) {
-                    runs.add(run.rowsLeft());
+                    int rows = 1;
+                    while (run.nextRow()) {
+                        rows++;
+                    }
+                    runs.add(rows);
                 }
             }
         }
@@ -153,26 +157,37 @@ class SluiceSplitReaderTest {
     }
 
     @Test
-    void aRunIsEmittedWholeAndCountedByEvent() throws Exception {
+    void everyEventOfARunIsEmittedAndCounted() throws Exception {
+        emit(new Collected(Duration.ZERO), 4);
+    }
+
+    @Test
+    void eventsThatTakeLongGoAlone() throws Exception {
+        emit(new Collected(Duration.ofMillis(3)), 1);
+    }
+
+    /** Emits the events from offset 1 to 8, at most so many at once. */
+    private void emit(Collected output, int atOnce) throws Exception {
         SluiceSplit split = split(0, 1, 8L);
         read(10, source(), split);
         SluiceSplitState state = new SluiceSplitState(split);
         SimpleCounter recordsIn = new SimpleCounter();
         EventEmitter<String> emitter = new EventEmitter<>(recordsIn);
-        Collected output = new Collected();
         while (state.offset() < 8) {
             RecordsWithSplitIds<EventRun<String>> batch = reader.fetch();
             while (batch.nextSplit() != null) {
                 for (EventRun<String> run = batch.nextRecordFromSplit(); run != null; run = batch.nextRecordFromSplit()) {
+                    int before = output.elements.size();
                     // as Flink does for each of its records
                     recordsIn.inc();
                     emitter.emitRecord(run, output, state);
+                    assertThat(output.elements.size() - before).isBetween(1, atOnce);
                     assertThat(state.offset()).isEqualTo(1 + output.elements.size());
+                    assertThat(recordsIn.getCount()).isEqualTo(output.elements.size());
                 }
             }
         }
         assertThat(output.elements).hasSize(7);
-        assertThat(recordsIn.getCount()).isEqualTo(7);
     }
 
     @Test
@@ -331,15 +346,24 @@ class SluiceSplitReaderTest {
 
     private static final class Collected implements SourceOutput<String> {
         final List<String> elements = new ArrayList<>();
+        private final Duration pause;
+
+        Collected(Duration pause) {
+            this.pause = pause;
+        }
 
         @Override
         public void collect(String element) {
-            elements.add(element);
+            throw new AssertionError("every event has a time");
         }
 
         @Override
         public void collect(String element, long timestamp) {
             elements.add(element);
+            long end = System.nanoTime() + pause.toNanos();
+            while (System.nanoTime() < end) {
+                Thread.onSpinWait();
+            }
         }
 
         @Override
