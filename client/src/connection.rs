@@ -24,7 +24,7 @@ use uuid::Uuid;
 use crate::{
     error::{Error, Result, from_status},
     ids,
-    producer::SharedCall,
+    producer::SharedUplink,
     retry::{Backoff, RetryPolicy},
 };
 
@@ -52,7 +52,7 @@ struct Shared {
     retry: RetryPolicy,
     control: Channel,
     data: Endpoint,
-    shared_appends: Arc<SharedCall>,
+    shared_uplink: SharedUplink,
     session: Uuid,
     next_request: AtomicU64,
 }
@@ -92,7 +92,7 @@ impl Client {
             endpoint: endpoint.to_string(),
             retry,
             control: data.connect_lazy(),
-            shared_appends: Arc::new(SharedCall::new(data.connect_lazy())),
+            shared_uplink: SharedUplink::default(),
             data,
             session: ids::random(),
             next_request: AtomicU64::new(1),
@@ -117,9 +117,9 @@ impl Client {
         self.shared.data.connect_lazy()
     }
 
-    /// The call of all producers that share one, on a data channel of its own.
-    pub(crate) fn shared_appends(&self) -> Arc<SharedCall> {
-        Arc::clone(&self.shared.shared_appends)
+    /// The call of all producers that share one.
+    pub(crate) fn shared_uplink(&self) -> &SharedUplink {
+        &self.shared.shared_uplink
     }
 
     pub(crate) fn backoff(&self) -> Backoff {

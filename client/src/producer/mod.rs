@@ -1,7 +1,6 @@
 //! Plain appends: each event durable and visible when acknowledged, and applied once however often it is sent.
 
 mod pending;
-mod shared;
 mod uplink;
 
 use std::{sync::Arc, time::Duration};
@@ -19,8 +18,7 @@ use crate::{
     streams::Stream,
 };
 use pending::Pending;
-pub(crate) use shared::SharedCall;
-use uplink::Route;
+pub(crate) use uplink::SharedUplink;
 
 /// Settings of a [`Producer`].
 #[derive(Debug, Clone)]
@@ -108,13 +106,11 @@ impl Client {
         };
         let opened = self.call(|| send!(self, writers_stub.init_writer(request))).await?;
         let (progress, _) = watch::channel(Progress { acknowledged: opened.last_seq, failure: None });
-        let pending = Arc::new(Pending::new(opened, &options, progress));
-        let route = match options.shared_connection {
-            true => Route::Shared(self.shared_appends()),
-            false => Route::Own(self.data_channel()),
+        let uplink = match options.shared_connection {
+            true => self.shared_uplink().join(|| uplink::start(self.data_channel(), self.stream_backoff())),
+            false => uplink::start(self.data_channel(), self.stream_backoff()),
         };
-        let linger = options.linger.min(LINGER_MAX);
-        tokio::spawn(uplink::run(route, self.stream_backoff(), Arc::downgrade(&pending), linger));
+        let pending = Pending::new(opened, &options, progress, uplink);
         let builder = BlockBuilder::new(stream.clone(), BLOCK_BYTES_TARGET);
         let takes_events = builder.check_takes_events();
         Ok(Producer { stream, last_sequence: opened.last_seq, pending, batches: Mutex::new(builder), takes_events })

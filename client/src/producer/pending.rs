@@ -2,18 +2,22 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use sluice_proto::gateway::v1::{self as wire, append_events_request::Events};
 use sluice_schema::limits::{ROWS_PER_APPEND_BYTES_MAX, ROWS_PER_APPEND_MAX};
 use tokio::{
-    sync::{Notify, Semaphore, watch},
+    sync::{Semaphore, watch},
     time::Instant,
 };
 
-use super::{ProducerOptions, Progress};
+use super::{
+    LINGER_MAX, ProducerOptions, Progress,
+    uplink::{Due, Uplink},
+};
 use crate::{
     blocks::SegmentBlock,
     error::{Error, Result},
@@ -31,12 +35,15 @@ pub(super) struct Ready {
 /// Shared by the producer's callers and its task.
 #[derive(Debug)]
 pub(super) struct Pending {
+    /// Itself, for the task.
+    me: Weak<Self>,
+    uplink: Uplink,
+    linger: Duration,
     writer: wire::InitWriterResponse,
     queue: Mutex<Queue>,
     /// Bytes that may still be sent without an acknowledgement.
     budget: Semaphore,
     budget_bytes: usize,
-    pub wake: Notify,
     progress: watch::Sender<Progress>,
 }
 
@@ -45,30 +52,28 @@ struct Queue {
     next_seq: u64,
     rows: Vec<wire::Row>,
     row_bytes: usize,
-    first_row_at: Option<Instant>,
-    hurry: bool,
     ready: VecDeque<Ready>,
 }
 
 impl Pending {
-    pub fn new(writer: wire::InitWriterResponse, options: &ProducerOptions, progress: watch::Sender<Progress>) -> Self {
-        let queue = Queue {
-            next_seq: writer.last_seq + 1,
-            rows: Vec::new(),
-            row_bytes: 0,
-            first_row_at: None,
-            hurry: false,
-            ready: VecDeque::new(),
-        };
+    pub fn new(
+        writer: wire::InitWriterResponse,
+        options: &ProducerOptions,
+        progress: watch::Sender<Progress>,
+        uplink: Uplink,
+    ) -> Arc<Self> {
+        let queue = Queue { next_seq: writer.last_seq + 1, rows: Vec::new(), row_bytes: 0, ready: VecDeque::new() };
         let budget_bytes = options.unacknowledged_bytes.clamp(1 << 20, 1 << 30);
-        Self {
+        Arc::new_cyclic(|me| Self {
+            me: me.clone(),
+            uplink,
+            linger: options.linger.min(LINGER_MAX),
             writer,
             queue: Mutex::new(queue),
             budget: Semaphore::new(budget_bytes),
             budget_bytes,
-            wake: Notify::new(),
             progress,
-        }
+        })
     }
 
     /// Gives an event its sequence.
@@ -77,6 +82,7 @@ impl Pending {
         let mut queue = self.lock();
         if queue.rows.len() >= ROWS_PER_APPEND_MAX || queue.row_bytes + bytes > ROWS_PER_APPEND_BYTES_MAX {
             self.close_rows(&mut queue);
+            self.tell(Duration::ZERO);
         }
         let first = queue.rows.is_empty();
         let headers = event.headers.iter().map(|(name, value)| (name.to_string(), Bytes::copy_from_slice(value)));
@@ -90,8 +96,7 @@ impl Pending {
         let sequence = queue.next_seq;
         queue.next_seq += 1;
         if first {
-            queue.first_row_at = Some(Instant::now());
-            self.wake.notify_one();
+            self.tell(self.linger);
         }
         Ok(sequence)
     }
@@ -107,7 +112,7 @@ impl Pending {
         queue.next_seq += rows;
         let ready = self.ready(first_seq, rows, bytes, events);
         queue.ready.push_back(ready);
-        self.wake.notify_one();
+        self.tell(Duration::ZERO);
         Ok(first_seq + rows - 1)
     }
 
@@ -118,19 +123,14 @@ impl Pending {
 
     /// Has the task send collected rows without waiting for company.
     pub fn hurry(&self) {
-        self.lock().hurry = true;
-        self.wake.notify_one();
+        self.tell(Duration::ZERO);
     }
 
-    /// For the task: requests to send now, and when to look again.
-    pub fn take(&self, linger: std::time::Duration) -> (VecDeque<Ready>, Option<Instant>) {
+    /// For the task: the requests to send now.
+    pub fn take(&self) -> VecDeque<Ready> {
         let mut queue = self.lock();
-        let due = queue.first_row_at.map(|at| at + linger);
-        if queue.hurry || due.is_some_and(|due| due <= Instant::now()) {
-            self.close_rows(&mut queue);
-            queue.hurry = false;
-        }
-        (std::mem::take(&mut queue.ready), queue.first_row_at.map(|at| at + linger))
+        self.close_rows(&mut queue);
+        std::mem::take(&mut queue.ready)
     }
 
     /// For the task: everything up to `last_seq` is durable.
@@ -143,6 +143,10 @@ impl Pending {
     pub fn fail(&self, error: Error) {
         self.progress.send_modify(|progress| progress.failure = Some(error));
         self.budget.close();
+        // The gateway would refuse the rest, too.
+        let mut queue = self.lock();
+        queue.rows.clear();
+        queue.ready.clear();
     }
 
     pub fn progress(&self) -> watch::Receiver<Progress> {
@@ -169,14 +173,17 @@ impl Pending {
     fn close_rows(&self, queue: &mut Queue) {
         let rows = std::mem::take(&mut queue.rows);
         let bytes = std::mem::take(&mut queue.row_bytes);
-        queue.first_row_at = None;
         if rows.is_empty() {
             return;
         }
         let count = rows.len() as u64;
         let ready = self.ready(queue.next_seq - count, count, bytes, Events::Rows(wire::Rows { rows }));
         queue.ready.push_back(ready);
-        self.wake.notify_one();
+    }
+
+    /// Something is to be sent after this time. A task that is gone has told why.
+    fn tell(&self, after: Duration) {
+        let _ = self.uplink.send(Due { pending: self.me.clone(), at: Instant::now() + after });
     }
 
     fn ready(&self, first_seq: u64, rows: u64, bytes: usize, events: Events) -> Ready {
@@ -197,15 +204,18 @@ impl Pending {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use tokio::sync::mpsc;
 
     use super::*;
 
     const LINGER: Duration = Duration::from_millis(2);
 
-    fn pending() -> Pending {
+    /// With what it tells the task.
+    fn pending() -> (Arc<Pending>, mpsc::UnboundedReceiver<Due>) {
         let writer = wire::InitWriterResponse { stream_id: 1, writer_id: 2, epoch: 3, last_seq: 10 };
-        Pending::new(writer, &ProducerOptions::default(), watch::channel(Progress::default()).0)
+        let (uplink, told) = mpsc::unbounded_channel();
+        let progress = watch::channel(Progress::default()).0;
+        (Pending::new(writer, &ProducerOptions::default(), progress, uplink), told)
     }
 
     async fn push(pending: &Pending, count: usize) -> u64 {
@@ -216,44 +226,50 @@ mod tests {
         last
     }
 
+    /// After what times something is to be sent.
+    fn delays(told: &mut mpsc::UnboundedReceiver<Due>) -> Vec<Duration> {
+        std::iter::from_fn(|| told.try_recv().ok()).map(|due| due.at - Instant::now()).collect()
+    }
+
     #[tokio::test(start_paused = true)]
     async fn rows_wait_for_company_and_keep_their_sequences() {
-        let pending = pending();
+        let (pending, mut told) = pending();
         assert_eq!(push(&pending, 3).await, 13);
-        let (ready, due) = pending.take(LINGER);
-        assert!(ready.is_empty() && due.is_some());
-        tokio::time::sleep(LINGER).await;
-        let (ready, due) = pending.take(LINGER);
-        assert!(due.is_none());
-        assert_eq!((ready[0].request.first_seq, ready[0].last_seq), (11, 13));
+        assert_eq!(delays(&mut told), [LINGER], "only the first of them tells");
+        let ready = pending.take();
+        assert_eq!((ready.len(), ready[0].request.first_seq, ready[0].last_seq), (1, 11, 13));
+        assert!(pending.take().is_empty());
+        push(&pending, 1).await;
+        assert_eq!(delays(&mut told), [LINGER]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_full_request_and_a_flush_do_not_wait() {
-        let pending = pending();
+        let (pending, mut told) = pending();
         push(&pending, ROWS_PER_APPEND_MAX + 1).await;
-        let (ready, _) = pending.take(LINGER);
-        assert_eq!(ready.len(), 1);
+        assert_eq!(delays(&mut told), [LINGER, Duration::ZERO, LINGER]);
+        let ready = pending.take();
+        let first: Vec<u64> = ready.iter().map(|ready| ready.request.first_seq).collect();
+        assert_eq!(first, [11, 11 + ROWS_PER_APPEND_MAX as u64]);
         pending.hurry();
-        let (ready, _) = pending.take(LINGER);
-        assert_eq!(ready[0].request.first_seq, 11 + ROWS_PER_APPEND_MAX as u64);
+        assert_eq!(delays(&mut told), [Duration::ZERO]);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_block_goes_behind_the_rows_before_it() {
-        let pending = pending();
+        let (pending, mut told) = pending();
         push(&pending, 2).await;
         let block = wire::Block { rows: 5, ..wire::Block::default() };
         assert_eq!(pending.push_block(SegmentBlock { segment: 0, block }).await.unwrap(), 17);
         assert_eq!(push(&pending, 1).await, 18);
-        let (ready, _) = pending.take(LINGER);
-        let first: Vec<u64> = ready.iter().map(|ready| ready.request.first_seq).collect();
-        assert_eq!(first, [11, 13]);
+        assert_eq!(delays(&mut told), [LINGER, Duration::ZERO, LINGER]);
+        let first: Vec<u64> = pending.take().iter().map(|ready| ready.request.first_seq).collect();
+        assert_eq!(first, [11, 13, 18]);
     }
 
     #[tokio::test]
     async fn senders_wait_for_the_budget_and_learn_of_a_failure() {
-        let pending = pending();
+        let (pending, _told) = pending();
         pending.reserve(32 << 20).await.unwrap();
         let event = Event::new(b"x");
         let blocked = pending.push_event(&event, 17);
@@ -262,5 +278,6 @@ mod tests {
         assert_eq!(push(&pending, 1).await, 11);
         pending.fail(Error::invalid("refused"));
         assert_eq!(pending.push_event(&event, 17).await.unwrap_err().to_string(), "refused");
+        assert!(pending.take().is_empty(), "what was collected is not sent either");
     }
 }

@@ -1,142 +1,212 @@
-//! The task that sends a producer's requests and keeps them until they are acknowledged.
+//! The task that sends what producers collect and keeps it until it is acknowledged.
+//!
+//! It makes one call, for one producer or for many. A thousand producers that each send an event now and then would otherwise
+//! cost a timer, a frame and a wake-up per event: here what they send at about the same time travels together, and so do the
+//! answers.
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Weak},
-    time::Duration,
+    pin::pin,
+    sync::{Mutex, PoisonError, Weak},
 };
 
-use futures::{Stream, StreamExt as _, TryFutureExt as _, stream::BoxStream};
+use futures::{Stream, StreamExt as _, TryFutureExt as _};
 use sluice_proto::gateway::v1 as wire;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{Response, Status, transport::Channel};
 
-use super::{
-    pending::{Pending, Ready},
-    shared::{SharedCall, Shares},
-};
+use super::pending::{Pending, Ready};
 use crate::{
     connection::writers_on,
     error::{Error, Result, from_status},
     retry::Backoff,
 };
 
-/// How often the task looks whether the producer still exists.
-const LIVENESS: Duration = Duration::from_secs(1);
+/// What is taken from the queue at a time.
+const DUE_AT_ONCE: usize = 256;
 
 /// What the gateway says to a request.
-pub(super) type Answer = std::result::Result<wire::AppendEventsResponse, Status>;
+type Answer = std::result::Result<wire::AppendEventsResponse, Status>;
 
-/// How a producer reaches the gateway.
+/// A producer with something to send, and when that is due.
 #[derive(Debug)]
-pub(super) enum Route {
-    /// By a call of its own.
-    Own(Channel),
-    /// By the call that other producers use, too.
-    Shared(Arc<SharedCall>),
+pub(super) struct Due {
+    pub pending: Weak<Pending>,
+    pub at: Instant,
 }
 
-/// Where requests go.
-enum Requests {
-    Own(mpsc::UnboundedSender<wire::AppendEventsRequest>),
-    Shared(Shares),
+/// Where producers tell what is due; the task ends with the last one of these.
+pub(super) type Uplink = mpsc::UnboundedSender<Due>;
+
+/// Starts a task with a call of its own.
+pub(super) fn start(channel: Channel, backoff: Backoff) -> Uplink {
+    let (uplink, due) = mpsc::unbounded_channel();
+    let task =
+        Task { channel, backoff, due, taken: Vec::new(), collecting: Collecting::default(), held: VecDeque::new() };
+    tokio::spawn(task.run());
+    uplink
 }
 
-impl Route {
-    fn open(&self) -> (Requests, BoxStream<'static, Answer>) {
-        match self {
-            Self::Own(channel) => {
-                let (requests, outgoing) = mpsc::unbounded_channel();
-                (Requests::Own(requests), append_call(channel.clone(), outgoing).boxed())
-            }
-            Self::Shared(call) => {
-                let (shares, answers) = call.join();
-                (Requests::Shared(shares), UnboundedReceiverStream::new(answers).boxed())
-            }
-        }
+/// The call that producers of one client share: made when first needed, and anew after nobody used it any more.
+#[derive(Debug, Default)]
+pub(crate) struct SharedUplink(Mutex<Option<mpsc::WeakUnboundedSender<Due>>>);
+
+impl SharedUplink {
+    /// The present one, or what `start` begins.
+    pub(super) fn join(&self, start: impl FnOnce() -> Uplink) -> Uplink {
+        let mut present = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let usable = present.as_ref().and_then(mpsc::WeakUnboundedSender::upgrade).filter(|uplink| !uplink.is_closed());
+        usable.unwrap_or_else(|| {
+            let uplink = start();
+            *present = Some(uplink.downgrade());
+            uplink
+        })
     }
 }
 
-impl Requests {
-    fn send(&self, request: wire::AppendEventsRequest) -> Result<()> {
-        match self {
-            Self::Own(requests) => {
-                // A closed queue means a broken call, which its answers report.
-                let _ = requests.send(request);
-                Ok(())
-            }
-            Self::Shared(shares) => shares.send(request),
-        }
-    }
+/// Producers whose events wait for company.
+#[derive(Debug, Default)]
+struct Collecting {
+    producers: Vec<Weak<Pending>>,
+    until: Option<Instant>,
 }
 
-/// Sends until the producer is dropped or refused.
-pub(super) async fn run(route: Route, backoff: Backoff, pending: Weak<Pending>, linger: Duration) {
-    let mut task = Task { route, backoff, held: VecDeque::new(), linger };
-    loop {
-        let Err(error) = task.connected(&pending).await else { return };
-        if let Err(error) = task.backoff.pause_after(error).await {
-            if let Some(pending) = pending.upgrade() {
-                pending.fail(error);
-            }
-            return;
-        }
-    }
+/// Sent and not acknowledged.
+struct Held {
+    pending: Weak<Pending>,
+    ready: Ready,
 }
 
 struct Task {
-    route: Route,
+    channel: Channel,
     backoff: Backoff,
-    /// Sent and not acknowledged, in order.
-    held: VecDeque<Ready>,
-    linger: Duration,
+    due: mpsc::UnboundedReceiver<Due>,
+    /// Taken from the queue and not looked at; empty between two turns.
+    taken: Vec<Due>,
+    collecting: Collecting,
+    /// In the order of the requests, which is that of the answers.
+    held: VecDeque<Held>,
 }
 
 impl Task {
-    /// Works over one call; `Ok` when the producer is gone.
-    async fn connected(&mut self, pending: &Weak<Pending>) -> Result<()> {
-        let (requests, mut answers) = self.route.open();
-        for held in &self.held {
-            requests.send(held.request.clone())?;
-        }
+    /// Sends until no producer is left.
+    async fn run(mut self) {
         loop {
-            let Some(shared) = pending.upgrade() else { return Ok(()) };
-            let (ready, due) = shared.take(self.linger);
-            // All of it is held before any of it is sent: what cannot be sent now is sent over the next call.
-            let first = self.held.len();
-            self.held.extend(ready);
-            for ready in self.held.range(first..) {
-                requests.send(ready.request.clone())?;
+            // A call is made only for something to send: a producer without events outlives any outage.
+            if self.held.is_empty() && self.collecting.producers.is_empty() && !self.collect().await {
+                return;
             }
-            let wake_at = due.unwrap_or_else(|| Instant::now() + LIVENESS);
-            tokio::select! {
-                answer = answers.next() => self.on_answer(&shared, answer)?,
-                () = shared.wake.notified() => {}
-                () = tokio::time::sleep_until(wake_at) => {}
+            let Err(error) = self.connected().await else { return };
+            match self.held.front().map(|first| first.pending.clone()) {
+                // What ended the call concerns the first request without an answer. The others had no effect: they are sent again.
+                Some(refused) if !error.is_retryable() => {
+                    self.held.retain(|held| !held.pending.ptr_eq(&refused));
+                    fail(&refused, &error);
+                }
+                _ => {
+                    if let Err(error) = self.backoff.pause_after(error).await {
+                        self.fail_all(&error);
+                    }
+                }
             }
         }
     }
 
-    fn on_answer(&mut self, pending: &Arc<Pending>, answer: Option<Answer>) -> Result<()> {
+    /// Works over one call; `Ok` when no producer is left.
+    async fn connected(&mut self) -> Result<()> {
+        let (outgoing, requests) = mpsc::unbounded_channel();
+        let mut answers = pin!(append_call(self.channel.clone(), requests));
+        // Nobody waits for what a dropped producer sent.
+        self.held.retain(|held| held.pending.strong_count() > 0);
+        for held in &self.held {
+            // A closed queue means a broken call, which `answers` reports.
+            let _ = outgoing.send(held.ready.request.clone());
+        }
+        let mut timer = pin!(sleep_until(Instant::now()));
+        loop {
+            if let Some(until) = self.collecting.until
+                && until != timer.deadline()
+            {
+                timer.as_mut().reset(until);
+            }
+            tokio::select! {
+                // Events may come faster than this task runs: what was promised to go now goes first.
+                biased;
+                () = &mut timer, if self.collecting.until.is_some() => self.send_collected(&outgoing),
+                answer = answers.next() => self.on_answer(answer)?,
+                left = self.collect() => if !left {
+                    return Ok(());
+                },
+            }
+        }
+    }
+
+    /// Waits for producers with something to send; false: there are no producers any more.
+    async fn collect(&mut self) -> bool {
+        // Dropped midway it has taken nothing.
+        let some = self.due.recv_many(&mut self.taken, DUE_AT_ONCE).await > 0;
+        for Due { pending, at } in self.taken.drain(..) {
+            let until = &mut self.collecting.until;
+            *until = Some(until.map_or(at, |until| until.min(at)));
+            self.collecting.producers.push(pending);
+        }
+        some
+    }
+
+    /// All of it, also what could wait a little longer.
+    fn send_collected(&mut self, outgoing: &mpsc::UnboundedSender<wire::AppendEventsRequest>) {
+        self.collecting.until = None;
+        for producer in self.collecting.producers.drain(..) {
+            let Some(pending) = producer.upgrade() else { continue };
+            for ready in pending.take() {
+                let _ = outgoing.send(ready.request.clone());
+                self.held.push_back(Held { pending: producer.clone(), ready });
+            }
+        }
+    }
+
+    fn on_answer(&mut self, answer: Option<Answer>) -> Result<()> {
         let answer = match answer {
             Some(Ok(answer)) => answer,
             Some(Err(status)) => return Err(from_status(&status)),
             None => return Err(Error::transport("the gateway ended the call")),
         };
-        match self.held.pop_front() {
-            Some(held) if held.last_seq == answer.last_seq => {
+        match self.held.front() {
+            Some(Held { pending, ready }) if ready.last_seq == answer.last_seq => {
+                if let Some(pending) = pending.upgrade() {
+                    pending.acknowledge(ready.last_seq, ready.bytes);
+                }
+                self.held.pop_front();
                 self.backoff.progress();
-                pending.acknowledge(held.last_seq, held.bytes);
                 Ok(())
             }
             _ => Err(Error::bug(format!("the gateway acknowledged sequence {} out of turn", answer.last_seq))),
         }
     }
+
+    /// The gateway was gone for too long.
+    fn fail_all(&mut self, error: &Error) {
+        self.held.drain(..).for_each(|held| fail(&held.pending, error));
+        self.collecting.producers.drain(..).for_each(|pending| fail(&pending, error));
+        self.collecting.until = None;
+        // Other producers may still come: with their own time.
+        self.backoff.progress();
+    }
+}
+
+/// A producer that was dropped needs no answer.
+fn fail(pending: &Weak<Pending>, error: &Error) {
+    if let Some(pending) = pending.upgrade() {
+        pending.fail(error.clone());
+    }
 }
 
 /// The call as a stream of answers, so that it can be polled while requests are sent.
-pub(super) fn append_call(
+fn append_call(
     channel: Channel,
     outgoing: mpsc::UnboundedReceiver<wire::AppendEventsRequest>,
 ) -> impl Stream<Item = Answer> + Send {
