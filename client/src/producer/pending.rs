@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{
     LINGER_MAX, ProducerOptions, Progress,
-    uplink::{Due, Uplink},
+    uplink::{self, Due, Uplink},
 };
 use crate::{
     blocks::SegmentBlock,
@@ -79,10 +79,10 @@ impl Pending {
     /// Gives an event its sequence.
     pub async fn push_event(&self, event: &Event<'_>, bytes: usize) -> Result<u64> {
         let bytes = self.reserve(bytes).await?;
-        let mut queue = self.lock();
-        if queue.rows.len() >= ROWS_PER_APPEND_MAX || queue.row_bytes + bytes > ROWS_PER_APPEND_BYTES_MAX {
+        let mut queue = self.open_queue()?;
+        let full = queue.rows.len() >= ROWS_PER_APPEND_MAX || queue.row_bytes + bytes > ROWS_PER_APPEND_BYTES_MAX;
+        if full {
             self.close_rows(&mut queue);
-            self.tell(Duration::ZERO);
         }
         let first = queue.rows.is_empty();
         let headers = event.headers.iter().map(|(name, value)| (name.to_string(), Bytes::copy_from_slice(value)));
@@ -95,7 +95,10 @@ impl Pending {
         queue.row_bytes += bytes;
         let sequence = queue.next_seq;
         queue.next_seq += 1;
-        if first {
+        drop(queue);
+        if full {
+            self.tell(Duration::ZERO);
+        } else if first {
             self.tell(self.linger);
         }
         Ok(sequence)
@@ -104,7 +107,7 @@ impl Pending {
     /// Gives the rows of a block their sequences and returns the last one.
     pub async fn push_block(&self, block: SegmentBlock) -> Result<u64> {
         let bytes = self.reserve(block.block.data.len()).await?;
-        let mut queue = self.lock();
+        let mut queue = self.open_queue()?;
         self.close_rows(&mut queue);
         let rows = u64::from(block.block.rows);
         let events = Events::Block(wire::SegmentBlock { segment: block.segment, block: Some(block.block) });
@@ -112,6 +115,7 @@ impl Pending {
         queue.next_seq += rows;
         let ready = self.ready(first_seq, rows, bytes, events);
         queue.ready.push_back(ready);
+        drop(queue);
         self.tell(Duration::ZERO);
         Ok(first_seq + rows - 1)
     }
@@ -141,7 +145,9 @@ impl Pending {
 
     /// For the task: nothing more will be sent.
     pub fn fail(&self, error: Error) {
-        self.progress.send_modify(|progress| progress.failure = Some(error));
+        self.progress.send_modify(|progress| {
+            progress.failure.get_or_insert(error);
+        });
         self.budget.close();
         // The gateway would refuse the rest, too.
         let mut queue = self.lock();
@@ -181,9 +187,11 @@ impl Pending {
         queue.ready.push_back(ready);
     }
 
-    /// Something is to be sent after this time. A task that is gone has told why.
+    /// Something is to be sent after this time.
     fn tell(&self, after: Duration) {
-        let _ = self.uplink.send(Due { pending: self.me.clone(), at: Instant::now() + after });
+        if self.uplink.send(Due { pending: self.me.clone(), at: Instant::now() + after }).is_err() {
+            self.fail(uplink::ended());
+        }
     }
 
     fn ready(&self, first_seq: u64, rows: u64, bytes: usize, events: Events) -> Ready {
@@ -195,6 +203,12 @@ impl Pending {
             events: Some(events),
         };
         Ready { request, last_seq: first_seq + rows - 1, bytes }
+    }
+
+    /// For what is new: nothing more gets a sequence after a failure.
+    fn open_queue(&self) -> Result<MutexGuard<'_, Queue>> {
+        let queue = self.lock();
+        if self.budget.is_closed() { Err(self.failure()) } else { Ok(queue) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -247,7 +261,7 @@ mod tests {
     async fn a_full_request_and_a_flush_do_not_wait() {
         let (pending, mut told) = pending();
         push(&pending, ROWS_PER_APPEND_MAX + 1).await;
-        assert_eq!(delays(&mut told), [LINGER, Duration::ZERO, LINGER]);
+        assert_eq!(delays(&mut told), [LINGER, Duration::ZERO]);
         let ready = pending.take();
         let first: Vec<u64> = ready.iter().map(|ready| ready.request.first_seq).collect();
         assert_eq!(first, [11, 11 + ROWS_PER_APPEND_MAX as u64]);

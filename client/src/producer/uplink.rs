@@ -8,13 +8,14 @@ use std::{
     collections::VecDeque,
     pin::pin,
     sync::{Mutex, PoisonError, Weak},
+    time::Duration,
 };
 
 use futures::{Stream, StreamExt as _, TryFutureExt as _};
 use sluice_proto::gateway::v1 as wire;
 use tokio::{
     sync::mpsc,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{Response, Status, transport::Channel};
@@ -22,12 +23,14 @@ use tonic::{Response, Status, transport::Channel};
 use super::pending::{Pending, Ready};
 use crate::{
     connection::writers_on,
-    error::{Error, Result, from_status},
+    error::{Error, ErrorClass, ErrorReason, Result, from_status},
     retry::Backoff,
 };
 
 /// What is taken from the queue at a time.
 const DUE_AT_ONCE: usize = 256;
+/// A stream that was deleted under many producers refuses one after the other, each time with all that is held.
+const AFTER_REFUSAL: Duration = Duration::from_millis(10);
 
 /// What the gateway says to a request.
 type Answer = std::result::Result<wire::AppendEventsResponse, Status>;
@@ -102,10 +105,12 @@ impl Task {
             }
             let Err(error) = self.connected().await else { return };
             match self.held.front().map(|first| first.pending.clone()) {
-                // What ended the call concerns the first request without an answer. The others had no effect: they are sent again.
+                // What ended the call concerns the first request without an answer. The others are sent again: those that had
+                // their effect are known by their sequences.
                 Some(refused) if !error.is_retryable() => {
                     self.held.retain(|held| !held.pending.ptr_eq(&refused));
                     fail(&refused, &error);
+                    sleep(AFTER_REFUSAL).await;
                 }
                 _ => {
                     if let Err(error) = self.backoff.pause_after(error).await {
@@ -122,25 +127,29 @@ impl Task {
         let mut answers = pin!(append_call(self.channel.clone(), requests));
         // Nobody waits for what a dropped producer sent.
         self.held.retain(|held| held.pending.strong_count() > 0);
+        if self.held.is_empty() {
+            // Whatever broke an idle call may be hours ago.
+            self.backoff.progress();
+        }
         for held in &self.held {
             // A closed queue means a broken call, which `answers` reports.
             let _ = outgoing.send(held.ready.request.clone());
         }
         let mut timer = pin!(sleep_until(Instant::now()));
         loop {
-            if let Some(until) = self.collecting.until
-                && until != timer.deadline()
-            {
-                timer.as_mut().reset(until);
+            match self.collecting.until {
+                // In every turn: events may come faster than this task runs. And at once, as timers are later by a millisecond.
+                Some(until) if until <= Instant::now() => self.send_collected(&outgoing),
+                Some(until) if until != timer.deadline() => timer.as_mut().reset(until),
+                _ => {}
             }
             tokio::select! {
-                // Events may come faster than this task runs: what was promised to go now goes first.
                 biased;
-                () = &mut timer, if self.collecting.until.is_some() => self.send_collected(&outgoing),
                 answer = answers.next() => self.on_answer(answer)?,
                 left = self.collect() => if !left {
                     return Ok(());
                 },
+                () = &mut timer, if self.collecting.until.is_some() => {}
             }
         }
     }
@@ -198,6 +207,24 @@ impl Task {
     }
 }
 
+impl Drop for Task {
+    /// Its runtime may end before its producers do: nobody waits in vain.
+    fn drop(&mut self) {
+        self.due.close();
+        while let Ok(due) = self.due.try_recv() {
+            self.collecting.producers.push(due.pending);
+        }
+        self.collecting.producers.extend(self.taken.drain(..).map(|due| due.pending));
+        self.fail_all(&ended());
+    }
+}
+
+/// What a producer learns whose task is gone.
+pub(super) fn ended() -> Error {
+    let text = "the runtime that sends this producer's events has ended; open the producer again";
+    Error::local(ErrorClass::Rejected, ErrorReason::Unavailable, text)
+}
+
 /// A producer that was dropped needs no answer.
 fn fail(pending: &Weak<Pending>, error: &Error) {
     if let Some(pending) = pending.upgrade() {
@@ -213,4 +240,59 @@ fn append_call(
     let mut stub = writers_on(&channel);
     async move { stub.append(UnboundedReceiverStream::new(outgoing)).await.map(Response::into_inner) }
         .try_flatten_stream()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::runtime::Builder;
+
+    use crate::{
+        connection::Client,
+        error::ErrorReason,
+        event::Event,
+        producer::{ProducerOptions, Progress, pending::Pending},
+    };
+
+    use super::*;
+
+    fn producer(uplink: &Uplink) -> std::sync::Arc<Pending> {
+        let writer = wire::InitWriterResponse { stream_id: 1, writer_id: 2, epoch: 3, last_seq: 10 };
+        let progress = tokio::sync::watch::channel(Progress::default()).0;
+        Pending::new(writer, &ProducerOptions::default(), progress, uplink.clone())
+    }
+
+    /// To a gateway that is not there.
+    fn uplink() -> Uplink {
+        let client = Client::new("http://127.0.0.1:1").unwrap();
+        start(client.data_channel(), client.stream_backoff())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_producer_without_events_outlives_an_outage_and_has_its_whole_time_afterwards() {
+        let uplink = uplink();
+        let (idle, busy) = (producer(&uplink), producer(&uplink));
+        busy.push_event(&Event::new(b"x"), 1).await.unwrap();
+        sleep(Duration::from_secs(5)).await;
+        drop(busy);
+        sleep(Duration::from_secs(3600)).await;
+        assert!(idle.progress().borrow().failure.is_none());
+        let began = Instant::now();
+        idle.push_event(&Event::new(b"x"), 1).await.unwrap();
+        idle.progress().wait_for(|progress| progress.failure.is_some()).await.unwrap();
+        assert!(began.elapsed() > Duration::from_secs(20), "gave up after {:?}", began.elapsed());
+    }
+
+    #[test]
+    fn the_end_of_its_runtime_fails_a_producer() {
+        let other = Builder::new_current_thread().enable_all().build().unwrap();
+        let pending = other.block_on(async { producer(&uplink()) });
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(pending.push_event(&Event::new(b"x"), 1)).unwrap();
+        drop(other);
+        let failure = pending.progress().borrow().failure.clone();
+        assert_eq!(failure.map(|error| error.reason()), Some(ErrorReason::Unavailable));
+        assert!(runtime.block_on(pending.push_event(&Event::new(b"x"), 1)).is_err());
+    }
 }
