@@ -11,6 +11,8 @@ from workload import CPU, JOB_TIMEOUT_S, RATE, SIZES, Metric, Workload, java, ne
 
 # of W6 and W9: no Flink job whose last checkpoint would have to be small beside the whole
 SECONDS_AT_MOST = 10.0
+# what `sluice bench` writes to tell how much lasts long enough
+PROBE_BYTES = 1_000_000_000
 # lines that kafka-producer-perf-test chooses from; few enough to stay in the processor's cache
 PERF_TEST_PAYLOADS = 2_000
 
@@ -33,17 +35,13 @@ class Client(Workload):
     def fixed_s(self, system, variant):
         return min(self.options.seconds, SECONDS_AT_MOST)
 
-    def more_s(self, system, variant):
-        # `sluice bench` reads everything back and measures the disk
-        return self.fixed_s(system, variant) if system.name == "sluice" else 0.0
-
     def check_s(self, system, variant):
         return 2 * self.fixed_s(system, variant) if system.name == "kafka" else 0.0
 
     def prepare(self, system, variant):
         if system.name == "sluice":
             # `sluice bench` wants a number of events; this tells how many last long enough
-            self.rate[variant] = self.sluice(system, variant, 1_000_000)["records_per_s"]
+            self.rate[variant] = self.sluice(system, variant, PROBE_BYTES // SIZES[variant])["records_per_s"]
 
     def measure(self, system, variant):
         if system.name == "sluice":
@@ -69,8 +67,7 @@ class Client(Workload):
 
     @staticmethod
     def sluice(system, variant, events):
-        words = ("bench", "--events", events, "--event-bytes", SIZES[variant], "--segments", 2)
-        return sluice_bench(system, words)
+        return sluice_bench(system, ("--events", events, "--event-bytes", SIZES[variant], "--segments", 2))
 
     @staticmethod
     def perf_test(system, topic, size, records):
@@ -139,10 +136,7 @@ class TransactionSize(Workload):
         if system.name == "sluice":
             events = size // self.event_bytes
             words = ("--events", count * events, "--transaction-events", events, "--event-bytes", self.event_bytes)
-            figures = sluice_bench(system, ("bench", *words, "--commit-interval", "1d", "--segments", 2))
-            # the log is not what a commit waits for
-            del figures["disk_mb_per_s"]
-            return figures
+            return sluice_bench(system, (*words, "--commit-interval", "1d", "--segments", 2))
         stream = new_name(self)
         system.create(stream)
         limits = {"transaction_bytes": size, "transactions": count}
@@ -213,7 +207,7 @@ class FanIn(Workload):
 
 def sluice_bench(system, words):
     """The figures of `sluice bench`, the Rust client, under the names that the other systems' have."""
-    answer = sluice_answer(system, words)
+    answer = sluice_answer(system, ("bench", "--write-only", *words))
     write = answer["write"]
     return {
         "records": answer["events"],
@@ -228,8 +222,6 @@ def sluice_bench(system, words):
         "commit_ms_p50": write["commit_ms_median"],
         "commit_ms_p99": write["commit_ms_p99"],
         "commit_ms_max": write["commit_ms_max"],
-        "read_records_per_s": answer["read"]["events_per_second"],
-        "disk_mb_per_s": answer["disk"]["bytes_per_second"] / 1e6,
     } | usage(answer)
 
 

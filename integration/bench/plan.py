@@ -68,7 +68,7 @@ def _variant(workload, group, variant, chosen, rows):
     if isinstance(workload, Filled):
         for name in schedule.systems(workload, [variant], chosen):
             key = (workload.data or label, name)
-            missing = workload.filled_records(variant) - rows.get(key, 0)
+            missing = workload.filled_records(chosen[name], variant) - rows.get(key, 0)
             rate = WRITTEN[workload.data or label].get(name)
             if rate and missing > 1:
                 rows[key] = rows.get(key, 0) + missing
@@ -87,10 +87,10 @@ def _expected(workload, variant, system, fixed):
     if isinstance(workload, Filled) and not fixed:
         rate = READ.get(label, {}).get(system.name)
         # DuckDB is done within a second
-        return workload.filled_records(variant) / rate + AROUND_A_JOB_S if rate else AROUND_A_CLIENT_S
+        return workload.filled_records(system, variant) / rate + AROUND_A_JOB_S if rate else AROUND_A_CLIENT_S
     if workload.name == "W7":
         return TRANSACTIONS_S[variant] + AROUND_A_CLIENT_S
-    return fixed + workload.more_s(system, variant) + (AROUND_A_JOB_S if workload.in_flink else AROUND_A_CLIENT_S)
+    return fixed + (AROUND_A_JOB_S if workload.in_flink else AROUND_A_CLIENT_S)
 
 
 def minutes(workload, planned):

@@ -87,12 +87,8 @@ class Workload:
         """How long a run lasts however fast the system is; 0 where its speed alone decides."""
         return 0.0
 
-    def more_s(self, system, variant):
-        """What a run takes longer, as the plan expects it."""
-        return 0.0
-
     def check_s(self, system, variant):
-        """What `finish` takes, likewise."""
+        """What `finish` takes, as the plan expects it."""
         return 0.0
 
     def rounds(self, variant):

@@ -117,8 +117,7 @@ async fn measure(args: &FanInArgs, client: &Client, stream: &StreamName) -> Resu
     all.waits.sort_unstable();
     all.client = Usage::since(process::own(), client_before);
     all.gateway = Usage::since(process::of_listener(client.endpoint()), gateway_before);
-    let info = client.describe_stream(stream).await?;
-    let committed: u64 = info.segments.iter().map(|segment| segment.next_offset).sum();
+    let committed = super::events_of(client, stream).await?;
     if committed != all.events {
         let text = format!("{} events were acknowledged, but the stream has {committed}", all.events);
         return Err(Failure::damaged(text));

@@ -53,6 +53,9 @@ pub struct BenchArgs {
     /// Directory for the disk's own figure; by default beside the gateway's data directory, if it is on this machine
     #[arg(long, value_name = "DIRECTORY")]
     disk_dir: Option<PathBuf>,
+    /// Neither read the events back nor measure the disk
+    #[arg(long)]
+    write_only: bool,
     /// Keep the stream
     #[arg(long)]
     keep: bool,
@@ -71,7 +74,7 @@ enum OtherBench {
 #[derive(Debug)]
 pub struct Measured {
     pub write: writing::Written,
-    pub read: reading::Read,
+    pub read: Option<reading::Read>,
     pub disk: Option<disk::Disk>,
     pub client: Option<Usage>,
     pub gateway: Option<Usage>,
@@ -133,6 +136,13 @@ async fn measure(
     let own = Usage::since(process::own(), client_before);
     let gateway = Usage::since(process::of_listener(client.endpoint()), gateway_before);
 
+    let there = events_of(client, stream).await?;
+    if there != write.events {
+        return Err(Failure::damaged(format!("{} events were committed, but the stream has {there}", write.events)));
+    }
+    if args.write_only {
+        return Ok(Measured { write, read: None, disk: None, client: own, gateway });
+    }
     note("reading them back");
     let read = reading::measure(client, stream).await?;
     if read.events != write.events {
@@ -149,5 +159,11 @@ async fn measure(
         }
         None => None,
     };
-    Ok(Measured { write, read, disk, client: own, gateway })
+    Ok(Measured { write, read: Some(read), disk, client: own, gateway })
+}
+
+/// How many events a stream has.
+async fn events_of(client: &Client, stream: &StreamName) -> Result<u64, Failure> {
+    let info = client.describe_stream(stream).await?;
+    Ok(info.segments.iter().map(|segment| segment.next_offset).sum())
 }

@@ -21,7 +21,9 @@ pub fn text(args: &BenchArgs, measured: &Measured) -> String {
         ]);
     };
     row("transactional write", Some(write.events), write.bytes, write.took);
-    row("read back", Some(read.events), read.bytes, read.took);
+    if let Some(read) = read {
+        row("read back", Some(read.events), read.bytes, read.took);
+    }
     if let Some(disk) = disk {
         row("disk, fdatasync each 8 MiB", None, disk.bytes, disk.took);
     }
@@ -79,11 +81,11 @@ pub fn json(args: &BenchArgs, measured: &Measured) -> Value {
             "commit_ms_p99": millis(percentile(&write.commit_times, 99)),
             "commit_ms_max": millis(percentile(&write.commit_times, 100)),
         },
-        "read": {
+        "read": read.as_ref().map(|read| json!({
             "events_per_second": rate(read.events, read.took),
             "bytes_per_second": rate(read.bytes, read.took),
             "seconds": read.took.as_secs_f64(),
-        },
+        })),
         "disk": disk.as_ref().map(|disk| json!({
             "bytes_per_second": rate(disk.bytes, disk.took),
             "seconds": disk.took.as_secs_f64(),
@@ -145,6 +147,7 @@ mod tests {
             commit_interval: "1s".parse().unwrap(),
             transaction_events: None,
             disk_dir: None,
+            write_only: false,
             keep: false,
             empty_streams: None,
         };
@@ -158,7 +161,7 @@ mod tests {
                 prepare_times: vec![second / 20, second / 10],
                 commit_times: vec![second / 100, second / 50],
             },
-            read: Read { events: 3_000_000, bytes: 300_000_000, took: second },
+            read: Some(Read { events: 3_000_000, bytes: 300_000_000, took: second }),
             disk: Some(Disk { bytes: 200_000_000, took: second }),
             client: Some(Usage { pid: 6, resident_bytes: 1 << 20, peak_bytes: 1 << 20, cpu_seconds: 1.25 }),
             gateway: Some(Usage { pid: 7, resident_bytes: 64 << 20, peak_bytes: 128 << 20, cpu_seconds: 2.0 }),
