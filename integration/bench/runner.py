@@ -140,7 +140,15 @@ def explain(what, failure, logs=()):
         traceback.print_exception(failure)
     for log in dict.fromkeys((*getattr(failure, "logs", ()), *logs)):
         print(f"\n  the last lines of {log}:", *tail(log), sep="\n    ", file=sys.stderr)
+        if named := causes(log):
+            print("\n  what they name as causes:", *named, sep="\n    ", file=sys.stderr)
     sys.stderr.flush()
+
+
+def causes(log):
+    """Java's own, each once: they may stand hundreds of lines above the last ones."""
+    lines = (line.strip() for line in tail(log, lines=5_000))
+    return list(dict.fromkeys(line[:500] for line in lines if line.startswith("Caused by:")))
 
 
 def complete(figures):
