@@ -2,9 +2,20 @@
 //! twice, a transaction is there wholly or not at all, and the Parquet glob never shows more than was committed, right
 //! after each kill.
 //!
-//! `KILL_CYCLES` (default 50) sets the kills.
+//! Writers, readers and looks at Parquet record a history, which is checked for every anomaly that
+//! `sluice_integration::history` names: also what readers saw while the gateway went down and came back, aborted
+//! transactions, and writes whose outcome nobody learnt.
+//!
+//! `KILL_CYCLES` (default 50) sets the kills. `KILL_DAMAGE` (drop, dup, swap, tear, ghost, parquet, ... as `Damage` has
+//! them) damages the recorded history before it is checked: the test must then fail.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod kill {
+    pub mod readers;
+    pub mod world;
+    pub mod writers;
+}
 
 use std::{
     collections::BTreeMap,
@@ -17,13 +28,21 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
-use sluice_client::{
-    At, Client, Event, ProducerOptions, ReaderOptions, RetryPolicy, Start, StreamSettings, TransactionOptions,
+use sluice_client::{At, StreamSettings};
+use sluice_integration::{
+    history::{self, Damage, History},
+    parquet_glob::{self, Files},
+    process::Gateway,
 };
-use sluice_integration::{parquet_glob, process::Gateway};
-use sluice_schema::names::{Name, SinkName, StreamName};
+use sluice_schema::names::Name;
+use tokio::task::JoinSet;
 
-const EVENTS_PER_TRANSACTION: u64 = 200;
+use kill::{
+    readers::{read_again, read_all, tail},
+    world::{EVENTS_PER_TRANSACTION, SCOPE, World, connect, stream_name},
+    writers::{HastySink, append, append_hastily, commit},
+};
+
 /// Small files and ages, so that publication, trimming and snapshots all happen between kills.
 const FLAGS: &[&str] = &[
     "--set=log.file_bytes=1MiB",
@@ -33,80 +52,6 @@ const FLAGS: &[&str] = &[
     "--set=tiering.interval=200ms",
     "--log-level=warn",
 ];
-
-fn stream(name: &str) -> StreamName {
-    StreamName::parse(name).unwrap()
-}
-
-async fn connect(endpoint: &str) -> anyhow::Result<Client> {
-    let retry = RetryPolicy {
-        deadline: Duration::from_secs(60),
-        max_pause: Duration::from_millis(200),
-        ..RetryPolicy::default()
-    };
-    let client = Client::with_retry(endpoint, retry)?;
-    Ok(client)
-}
-
-/// Appends events `n = 1, 2, 3, ...` under 10 keys until told to stop; answers how many were acknowledged.
-async fn append(client: Client, stop: Arc<AtomicBool>, acknowledged: Arc<AtomicU64>) -> anyhow::Result<u64> {
-    let producer = client.producer(&stream("kill/plain"), "writer-1", ProducerOptions::default()).await?;
-    let mut n = 0;
-    while !stop.load(Ordering::Relaxed) {
-        let mut last = None;
-        for _ in 0..50 {
-            n += 1;
-            let (key, value) = (format!("key-{}", n % 10), n.to_string());
-            last = Some(producer.send(Event::keyed(key.as_bytes(), value.as_bytes())).await?);
-        }
-        if let Some(last) = last {
-            last.durable().await?;
-            acknowledged.store(n, Ordering::Relaxed);
-        }
-    }
-    Ok(n)
-}
-
-/// Commits transactions `t = 0, 1, 2, ...`, each with the same events in two streams; answers how many.
-async fn commit(client: Client, stop: Arc<AtomicBool>) -> anyhow::Result<u64> {
-    let producer = client.transactional_producer(&SinkName::parse("kill/sink")?, TransactionOptions::default()).await?;
-    let left = Arc::new(client.stream(&stream("kill/left")).await?);
-    let right = Arc::new(client.stream(&stream("kill/right")).await?);
-    let mut t = 0;
-    while !stop.load(Ordering::Relaxed) {
-        let mut transaction = producer.begin();
-        for i in 0..EVENTS_PER_TRANSACTION {
-            let (key, value) = (format!("key-{}", i % 7), format!("{t}:{i}"));
-            let event = || Event::keyed(key.as_bytes(), value.as_bytes());
-            transaction.send(&left, event()).await?;
-            transaction.send(&right, event()).await?;
-        }
-        let committed = transaction.commit().await.with_context(|| format!("transaction {t}"))?;
-        ensure!(committed.events == 2 * EVENTS_PER_TRANSACTION, "{committed:?}");
-        t += 1;
-    }
-    Ok(t)
-}
-
-/// Everything a reader sees: segment -> values in the order of their offsets.
-async fn read_all(client: &Client, name: &str) -> anyhow::Result<BTreeMap<u32, Vec<String>>> {
-    let mut reader = client.reader(&stream(name), Start::At(At::Earliest), ReaderOptions::bounded()).await?;
-    let mut found: BTreeMap<u32, Vec<String>> = BTreeMap::new();
-    while let Some(batch) = reader.next().await? {
-        let values = found.entry(batch.segment).or_default();
-        ensure!(
-            values.len() as u64 == batch.base_offset,
-            "segment {}: expected offset {}, got {}",
-            batch.segment,
-            values.len(),
-            batch.base_offset
-        );
-        for event in batch.events()? {
-            values.push(String::from_utf8(event.value.to_vec())?);
-        }
-    }
-    Ok(found)
-}
 
 fn check_plain(found: &BTreeMap<u32, Vec<String>>, sent: u64) -> anyhow::Result<()> {
     let mut all: Vec<u64> = Vec::new();
@@ -149,11 +94,11 @@ fn check_transactions(found: &BTreeMap<u32, Vec<String>>, transactions: u64) -> 
     }
 }
 
-/// Right after a kill: what the glob shows is dense from 0, and the same rows are there at the end (checked by the caller).
+/// Everything that the glob shows, read anew: dense from 0, and what readers see (checked by the caller).
 fn glob(data: &Path) -> anyhow::Result<[parquet_glob::Rows; 3]> {
     let mut all = [parquet_glob::Rows::new(), parquet_glob::Rows::new(), parquet_glob::Rows::new()];
     for (rows, name) in all.iter_mut().zip(["plain", "left", "right"]) {
-        *rows = parquet_glob::read(data, "kill", name)?;
+        *rows = parquet_glob::read(data, SCOPE, name)?;
         parquet_glob::check_dense(rows)?;
     }
     Ok(all)
@@ -179,57 +124,87 @@ fn pause(cycle: u64) -> Duration {
     Duration::from_millis(30 + cycle.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 570)
 }
 
+/// Writers that give up answers, and readers, until told to stop.
+fn start_others(endpoint: &str, world: &World, stop: &Arc<AtomicBool>) -> anyhow::Result<JoinSet<anyhow::Result<()>>> {
+    let mut others = JoinSet::new();
+    for seed in [11, 12] {
+        let name = format!("hasty-{seed}");
+        others.spawn(append_hastily(connect(endpoint)?, world.clone(), name, seed, Arc::clone(stop)));
+    }
+    for seed in [21, 22] {
+        let (client, name) = (connect(endpoint)?, format!("kill/hasty-{seed}"));
+        others.spawn(HastySink { client, world: world.clone(), name, seed }.run(Arc::clone(stop)));
+    }
+    for start in [At::Earliest, At::Latest] {
+        others.spawn(tail(connect(endpoint)?, world.clone(), start, Arc::clone(stop)));
+    }
+    others.spawn(read_again(connect(endpoint)?, world.clone(), 31, Arc::clone(stop)));
+    Ok(others)
+}
+
+/// Damages the history when `KILL_DAMAGE` asks for it.
+fn damage(history: &mut History) -> anyhow::Result<()> {
+    let Ok(name) = std::env::var("KILL_DAMAGE") else { return Ok(()) };
+    let damage = Damage::parse(&name).with_context(|| format!("KILL_DAMAGE={name} is no damage"))?;
+    ensure!(damage.apply(history, 12_345), "there is nothing to damage by {name}");
+    println!("the history is damaged: {damage:?}, to be called {:?}", damage.fitting());
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_under_load_nothing_is_lost_doubled_or_torn() -> anyhow::Result<()> {
     let cycles: u64 = std::env::var("KILL_CYCLES").ok().and_then(|text| text.parse().ok()).unwrap_or(50);
     let folder = tempfile::tempdir()?;
     let data = folder.path().join("data");
     let mut gateway = Gateway::start(&data, FLAGS)?;
-    let client = connect(&gateway.endpoint).await?;
-    client.create_scope(&Name::parse("kill")?).await?;
-    for name in ["kill/plain", "kill/left", "kill/right"] {
-        client.create_stream(&stream(name), StreamSettings::bytes(2)).await?;
+    let endpoint = gateway.endpoint.clone();
+    let client = connect(&endpoint)?;
+    let world = World::new();
+    client.create_scope(&Name::parse(SCOPE)?).await?;
+    for watched in world.streams() {
+        client.create_stream(&stream_name(watched.name), StreamSettings::bytes(2)).await?;
     }
     let stop = Arc::new(AtomicBool::new(false));
     let acknowledged = Arc::new(AtomicU64::new(0));
     let appending =
-        tokio::spawn(append(connect(&gateway.endpoint).await?, Arc::clone(&stop), Arc::clone(&acknowledged)));
-    let committing = tokio::spawn(commit(connect(&gateway.endpoint).await?, Arc::clone(&stop)));
+        tokio::spawn(append(connect(&endpoint)?, world.clone(), Arc::clone(&stop), Arc::clone(&acknowledged)));
+    let committing = tokio::spawn(commit(connect(&endpoint)?, world.clone(), Arc::clone(&stop)));
+    let mut others = start_others(&endpoint, &world, &stop)?;
 
-    let mut globs = Vec::new();
+    let mut files: Vec<Files> = world.streams().iter().map(|_| Files::default()).collect();
     for cycle in 0..cycles {
         tokio::time::sleep(pause(cycle)).await;
         ensure!(!appending.is_finished() && !committing.is_finished(), "a producer gave up");
+        if let Some(ended) = others.try_join_next() {
+            bail!("a writer or reader gave up: {:?}", ended?);
+        }
         gateway.kill()?;
         if cycle % 5 == 0 {
-            globs.push(glob(&data).with_context(|| format!("after kill {cycle}"))?);
+            world.look(&data, &mut files, false).with_context(|| format!("after kill {cycle}"))?;
         }
         gateway.restart()?;
     }
     stop.store(true, Ordering::Relaxed);
     let sent = appending.await??;
     let transactions = committing.await??;
+    while let Some(ended) = others.join_next().await {
+        ended??;
+    }
     ensure!(acknowledged.load(Ordering::Relaxed) == sent && sent > 0 && transactions > 0, "the load stood still");
 
-    let found = [
-        read_all(&client, "kill/plain").await?,
-        read_all(&client, "kill/left").await?,
-        read_all(&client, "kill/right").await?,
-    ];
+    let mut found = Vec::new();
+    for watched in world.streams() {
+        found.push(read_all(&client, &world, watched).await?);
+    }
     check_plain(&found[0], sent)?;
     check_transactions(&found[1], transactions).context("left")?;
     check_transactions(&found[2], transactions).context("right")?;
-    for name in ["kill/plain", "kill/left", "kill/right"] {
-        client.flush_stream(&stream(name)).await?;
+    for watched in world.streams() {
+        client.flush_stream(&stream_name(watched.name)).await?;
     }
-    globs.push(glob(&data)?);
-    for (cycle, all) in globs.iter().enumerate() {
-        for (rows, read) in all.iter().zip(&found) {
-            check_glob(rows, read).with_context(|| format!("glob {cycle}"))?;
-        }
-    }
-    let last = globs.last().context("a glob")?;
-    for (rows, read) in last.iter().zip(&found) {
+    world.look(&data, &mut files, true)?;
+    for (rows, read) in glob(&data)?.iter().zip(&found) {
+        check_glob(rows, read)?;
         let files: usize = rows.values().map(BTreeMap::len).sum();
         ensure!(files == read.values().map(Vec::len).sum::<usize>(), "after the flush the files hold everything");
     }
@@ -238,11 +213,20 @@ async fn killed_under_load_nothing_is_lost_doubled_or_torn() -> anyhow::Result<(
     gateway.kill()?;
     std::fs::remove_dir_all(data.join("index"))?;
     gateway.restart()?;
-    for (name, before) in ["kill/plain", "kill/left", "kill/right"].iter().zip(&found) {
-        ensure!(read_all(&client, name).await? == *before, "{name} differs after the index was built again");
+    for (watched, before) in world.streams().iter().zip(&found) {
+        let again = read_all(&client, &world, watched).await?;
+        ensure!(again == *before, "{} differs after the index was built again", watched.name);
     }
     println!(
         "{cycles} kills, {sent} plain events, {transactions} transactions of {EVENTS_PER_TRANSACTION} events in two streams"
     );
-    gateway.stop()
+    gateway.stop()?;
+
+    let mut history = world.recorder.take();
+    damage(&mut history)?;
+    let report = history::check(&history);
+    ensure!(cycles < 10 || report.figures.unknown_outcomes > 0, "every writer learnt every outcome");
+    println!("{cycles} cycles, {report}");
+    ensure!(report.total() == 0, "{} anomalies", report.total());
+    Ok(())
 }
