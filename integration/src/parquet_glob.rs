@@ -160,3 +160,31 @@ pub fn check_dense(rows: &Rows) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(segment: u32, base_offset: u64, end: u64) -> Range {
+        Range { segment, base_offset, end }
+    }
+
+    #[test]
+    fn tiled_ranges_leave_nothing_out_and_hold_nothing_twice() {
+        check_tiled(&[]).unwrap();
+        check_tiled(&[range(0, 0, 3), range(0, 3, 4), range(1, 0, 9)]).unwrap();
+        for broken in
+            [[range(0, 1, 3), range(0, 3, 4)], [range(0, 0, 3), range(0, 2, 4)], [range(0, 0, 3), range(0, 4, 5)]]
+        {
+            check_tiled(&broken).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn rows_are_runs_of_consecutive_offsets() {
+        let row = |segment, offset| Row { segment, offset, commit_seq: 7, value: vec![b'x'] };
+        let rows = vec![row(0, 4), row(0, 5), row(0, 7), row(1, 8)];
+        let found: Vec<_> = runs(rows, Value::foreign).iter().map(Run::range).collect();
+        assert_eq!(found, [range(0, 4, 6), range(0, 7, 8), range(1, 8, 9)]);
+    }
+}

@@ -142,13 +142,12 @@ fn start_others(endpoint: &str, world: &World, stop: &Arc<AtomicBool>) -> anyhow
     Ok(others)
 }
 
-/// Damages the history when `KILL_DAMAGE` asks for it.
-fn damage(history: &mut History) -> anyhow::Result<()> {
-    let Ok(name) = std::env::var("KILL_DAMAGE") else { return Ok(()) };
+/// Damages the history when `KILL_DAMAGE` asks for it, and says how.
+fn damage(history: &mut History) -> anyhow::Result<Option<Damage>> {
+    let Ok(name) = std::env::var("KILL_DAMAGE") else { return Ok(None) };
     let damage = Damage::parse(&name).with_context(|| format!("KILL_DAMAGE={name} is no damage"))?;
     ensure!(damage.apply(history, 12_345), "there is nothing to damage by {name}");
-    println!("the history is damaged: {damage:?}, to be called {:?}", damage.fitting());
-    Ok(())
+    Ok(Some(damage))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -223,7 +222,9 @@ async fn killed_under_load_nothing_is_lost_doubled_or_torn() -> anyhow::Result<(
     gateway.stop()?;
 
     let mut history = world.recorder.take();
-    damage(&mut history)?;
+    if let Some(damage) = damage(&mut history)? {
+        println!("the history is damaged: {damage:?}, to be called {:?}", damage.fitting());
+    }
     let report = history::check(&history);
     ensure!(cycles < 10 || report.figures.unknown_outcomes > 0, "every writer learnt every outcome");
     println!("{cycles} cycles, {report}");

@@ -88,6 +88,27 @@ fn number(text: &str) -> Option<u32> {
     text.parse().ok().filter(|_| plain)
 }
 
+#[test]
+fn values_are_read_as_they_are_written_and_nothing_else_is_one() {
+    let world = World::new();
+    for (name, writer, texts) in [
+        ("plain", "writer-1", ["0", "71", "4294967295"]),
+        ("left", "kill/sink", ["0:0", "3:199", "20000:7"]),
+        ("mixed", "kill/sink", ["1:0", "1:17", "1:4294967295"]),
+    ] {
+        let (watched, writer) = (world.stream(name), world.recorder.writer(writer));
+        for text in texts {
+            let value = watched.decode(text.as_bytes());
+            assert_eq!((value.writer, watched.encode(value).as_str()), (writer, text));
+        }
+        for text in
+            ["", ":", "x", "-1", "01", "+1", "1:01", "01:1", "1:+1", "1:x", "1:2:3", "4294967296", "1:4294967296"]
+        {
+            assert_eq!(watched.decode(text.as_bytes()), Value::foreign(text.as_bytes()), "{text:?} in {name}");
+        }
+    }
+}
+
 /// What all tasks share.
 #[derive(Debug, Clone)]
 pub struct World {

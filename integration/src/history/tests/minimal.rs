@@ -185,6 +185,20 @@ fn inconsistent_commit_of_a_batch() {
 }
 
 #[test]
+fn inconsistent_commit_of_a_file_that_was_written_again() {
+    let again = |commit_seq: u64| {
+        story(|story| {
+            story.acknowledged(&[1]);
+            story.read(1, S, 0, &[v(W, 1)]);
+            story.file(S, 0, &[(v(W, 1), 5)]);
+            story.file(S, 0, &[(v(W, 1), commit_seq)]).files.pop();
+        })
+    };
+    again(5).is_sound();
+    again(6).has_exactly(AnomalyKind::InconsistentCommit);
+}
+
+#[test]
 fn inconsistent_commit_for_one_reader() {
     let batches = |first: u64, second: u64| {
         story(|story| {
@@ -492,6 +506,16 @@ fn gap_in_offsets() {
     };
     read(0).is_sound();
     read(1).has_exactly(AnomalyKind::GapInOffsets);
+}
+
+#[test]
+fn gap_in_offsets_before_one_that_cannot_be() {
+    story(|story| {
+        story.acknowledged(&[1]);
+        story.read(1, S, 0, &[v(W, 1)]);
+        story.read(2, S, 1 << 40, &[v(W, 1)]);
+    })
+    .has_exactly(AnomalyKind::GapInOffsets);
 }
 
 #[test]

@@ -4,4 +4,5 @@
 mod minimal;
 mod model;
 mod random;
+mod recorder;
 mod story;
