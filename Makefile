@@ -5,7 +5,7 @@ export CARGO_TARGET_DIR ?= $(CACHE)/target
 MVN = mvn -q -B -f java-shim/pom.xml
 BENCH = python3 integration/bench/bench.py $(if $(WORKLOADS),--workloads $(WORKLOADS)) $(if $(SYSTEMS),--systems $(SYSTEMS)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
-.PHONY: help check build test test-rust test-java test-flink test-demo test-snippets demo demo-keep demo-stop bench bench-quick bench-gateway bench-memory clean
+.PHONY: help check build test test-rust test-java test-flink test-demo test-snippets verify soak demo demo-keep demo-stop bench bench-quick bench-gateway bench-memory clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -25,8 +25,9 @@ test-rust: ## crates, and the gateway as a process that is killed
 	cargo build --locked --workspace --tests --bins
 	cargo test --locked --workspace
 
-test-demo: ## the demo's judge, the benchmarks' sums
+test-demo: ## the demo's judge, the benchmarks' sums, the runner of `make verify`
 	cd integration/demo && python3 -m unittest -v test_oracle
+	cd integration/verify && python3 -m unittest -v test_verify
 	cd integration/bench && python3 -m unittest -v test_report test_schedule
 
 test-java: ## the connector, with the real gateway and Flink in a MiniCluster
@@ -43,6 +44,14 @@ test-flink: ## Flink's suites with the same class files on another Flink: make t
 	SLUICE_BINARY=$(CARGO_TARGET_DIR)/debug/sluice mvn -B -f java-shim/pom.xml -pl flink-connector-sluice-tests -am test \
 		-Dflink.version=$(or $(FLINK),$(error say which Flink: make test-flink FLINK=1.20.3)) -Dmaven.main.skip=true \
 		-Dtest='Sluice*SuiteITCase' -Dsurefire.failIfNoSpecifiedTests=false
+
+verify: ## searches for a counterexample at CI's sizes (docs/testing.md); LAYERS=model,simulation chooses
+	cargo build --locked --workspace --tests --bins
+	python3 integration/verify/verify.py $(if $(LAYERS),--layers "$(LAYERS)")
+
+soak: ## the same for hours, with other seeds and larger sizes: make soak HOURS=8
+	cargo build --locked --workspace --tests --bins
+	python3 integration/verify/verify.py --hours $(or $(HOURS),$(error say how long: make soak HOURS=8))
 
 demo: ## the main job end to end on a real Flink cluster (BREAK=drop|dup|swap damages its result)
 	python3 integration/demo/demo.py $(if $(BREAK),--break $(BREAK))

@@ -105,7 +105,7 @@ def main(arguments):
         gateway.start()
         samples, runs = measure(gateway, options.seconds)
     except Failure as failure:
-        explain(failure)
+        explain("the memory run", failure)
         return 1
     finally:
         processes.stop_all()
