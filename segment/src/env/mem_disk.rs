@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -47,9 +48,11 @@ struct State {
     dirs: BTreeSet<PathBuf>,
     names: BTreeMap<PathBuf, u64>,
     durable_names: BTreeMap<PathBuf, u64>,
-    unsynced_names: Vec<NameChange>,
+    unsynced_names: Vec<(u64, NameChange)>,
     nodes: HashMap<u64, Node>,
     next_node: u64,
+    /// Changes of names and contents so far.
+    changes: u64,
     calls: HashMap<CallKind, u64>,
     failures: HashMap<(CallKind, u64), io::ErrorKind>,
     free_bytes: Option<u64>,
@@ -60,7 +63,41 @@ struct State {
 struct Node {
     now: Vec<u8>,
     durable: Vec<u8>,
-    unsynced: Vec<ContentChange>,
+    unsynced: Vec<(u64, ContentChange)>,
+}
+
+/// A change that no sync made durable yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unsynced {
+    /// Changes are numbered in the order they were made, over all files and names.
+    pub number: u64,
+    /// What it changes.
+    pub what: Changed,
+}
+
+/// What a change is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Changed {
+    /// A name was made, moved or removed.
+    Name,
+    /// The length of a file was set.
+    Length,
+    /// A file was written; in so many parts that a disk writes whole.
+    Content {
+        /// At least 1, or 0 for a write of nothing.
+        sectors: usize,
+    },
+}
+
+/// What a crash leaves of a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Left {
+    /// Nothing.
+    Nothing,
+    /// All of it.
+    Whole,
+    /// Of a write the sectors that are `true`, in order; names and lengths change whole or not at all.
+    Sectors(Vec<bool>),
 }
 
 #[derive(Clone)]
@@ -93,23 +130,38 @@ impl MemDisk {
     /// `seed`: some seeds keep everything (as after `kill -9`), some nothing.
     pub fn crash(&self, seed: u64) -> MemDisk {
         let rng = SeededRng::new(seed);
-        let state = self.lock();
         // In 256ths: how likely an unsynced change survives.
         let survival = match rng.below(6) {
             0 => 0,
             1 => 256,
             _ => 1 + rng.below(255),
         };
-        let mut names = state.durable_names.clone();
-        for change in &state.unsynced_names {
-            if rng.below(256) >= survival {
-                break;
+        let survives = || rng.below(256) < survival;
+        let mut names_lost = false;
+        self.crash_by(&mut |change| match change.what {
+            Changed::Name => {
+                names_lost = names_lost || !survives();
+                Left::whole_if(!names_lost)
             }
-            change.apply(&mut names);
+            Changed::Length => Left::whole_if(survives()),
+            Changed::Content { .. } if rng.below(2) == 0 => Left::whole_if(survives()),
+            Changed::Content { sectors } => Left::Sectors((0..sectors).map(|_| survives()).collect()),
+        })
+    }
+
+    /// The disk that is found after power is lost now, where `left` says what of each change that was not synced survives: any subset
+    /// may, in any order. It is asked about names first, then about each file that has one.
+    pub fn crash_by(&self, left: &mut dyn FnMut(&Unsynced) -> Left) -> MemDisk {
+        let state = self.lock();
+        let mut names = state.durable_names.clone();
+        for (number, change) in &state.unsynced_names {
+            if left(&Unsynced { number: *number, what: Changed::Name }) == Left::Whole {
+                change.apply(&mut names);
+            }
         }
         let mut nodes = HashMap::new();
         for number in names.values() {
-            let content = state.nodes.get(number).map(|node| node.after_crash(&rng, survival)).unwrap_or_default();
+            let content = state.nodes.get(number).map(|node| node.after_crash(left)).unwrap_or_default();
             nodes.insert(*number, Node { now: content.clone(), durable: content, unsynced: Vec::new() });
         }
         let after = State {
@@ -121,6 +173,28 @@ impl MemDisk {
             ..State::default()
         };
         MemDisk { state: Arc::new(Mutex::new(after)) }
+    }
+
+    /// What no sync made durable yet, in the order it was changed.
+    pub fn unsynced(&self) -> Vec<Unsynced> {
+        let state = self.lock();
+        let names = state.unsynced_names.iter().map(|(number, _)| Unsynced { number: *number, what: Changed::Name });
+        let contents = state.nodes.values().flat_map(|node| &node.unsynced);
+        let contents = contents.map(|(number, change)| Unsynced { number: *number, what: change.what() });
+        let mut all: Vec<Unsynced> = names.chain(contents).collect();
+        all.sort();
+        all
+    }
+
+    /// A hash of every name and content, to tell disks apart.
+    pub fn digest(&self) -> u64 {
+        let state = self.lock();
+        let mut hasher = DefaultHasher::new();
+        for (path, number) in &state.names {
+            let content = &state.nodes[number].now;
+            (path, content.len(), crc32c::crc32c(content)).hash(&mut hasher);
+        }
+        hasher.finish()
     }
 
     /// Lets the `nth` call (1 is the next one) of a kind fail.
@@ -199,7 +273,8 @@ impl State {
 
     fn change_name(&mut self, change: NameChange) {
         change.apply(&mut self.names);
-        self.unsynced_names.push(change);
+        self.changes += 1;
+        self.unsynced_names.push((self.changes, change));
     }
 }
 
@@ -227,7 +302,20 @@ impl NameChange {
     }
 }
 
+impl Left {
+    fn whole_if(survives: bool) -> Left {
+        if survives { Left::Whole } else { Left::Nothing }
+    }
+}
+
 impl ContentChange {
+    fn what(&self) -> Changed {
+        match self {
+            ContentChange::Write(position, bytes) => Changed::Content { sectors: sectors(*position, bytes).count() },
+            ContentChange::Truncate(_) => Changed::Length,
+        }
+    }
+
     fn apply(&self, content: &mut Vec<u8>) {
         match self {
             ContentChange::Write(position, bytes) => put(content, *position, bytes),
@@ -237,35 +325,26 @@ impl ContentChange {
 }
 
 impl Node {
-    fn change(&mut self, change: ContentChange) {
+    fn change(&mut self, number: u64, change: ContentChange) {
         change.apply(&mut self.now);
-        self.unsynced.push(change);
+        self.unsynced.push((number, change));
     }
 
     fn sync(&mut self) {
-        for change in self.unsynced.drain(..) {
+        for (_, change) in self.unsynced.drain(..) {
             change.apply(&mut self.durable);
         }
     }
 
-    /// Content after a crash, where each change had `survival` in 256 chances.
-    fn after_crash(&self, rng: &SeededRng, survival: u64) -> Vec<u8> {
+    fn after_crash(&self, left: &mut dyn FnMut(&Unsynced) -> Left) -> Vec<u8> {
         let mut content = self.durable.clone();
-        for change in &self.unsynced {
-            match change {
-                ContentChange::Truncate(_) if rng.below(256) < survival => change.apply(&mut content),
-                ContentChange::Truncate(_) => {}
-                ContentChange::Write(position, bytes) if rng.below(2) == 0 => {
-                    if rng.below(256) < survival {
-                        put(&mut content, *position, bytes);
-                    }
-                }
-                ContentChange::Write(position, bytes) => {
-                    for (at, sector) in sectors(*position, bytes) {
-                        if rng.below(256) < survival {
-                            put(&mut content, at, sector);
-                        }
-                    }
+        for (number, change) in &self.unsynced {
+            match (left(&Unsynced { number: *number, what: change.what() }), change) {
+                (Left::Nothing, _) | (Left::Sectors(_), ContentChange::Truncate(_)) => {}
+                (Left::Whole, _) => change.apply(&mut content),
+                (Left::Sectors(kept), ContentChange::Write(position, bytes)) => {
+                    let kept = sectors(*position, bytes).zip(kept).filter(|(_, kept)| *kept);
+                    kept.for_each(|((at, sector), _)| put(&mut content, at, sector));
                 }
             }
         }
@@ -372,10 +451,10 @@ impl Disk for MemDisk {
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut state = self.lock();
         state.call(CallKind::SyncDir)?;
-        let (synced, left) = std::mem::take(&mut state.unsynced_names).into_iter().partition(|c| c.touches(dir));
+        let (synced, left) = std::mem::take(&mut state.unsynced_names).into_iter().partition(|(_, c)| c.touches(dir));
         state.unsynced_names = left;
-        let synced: Vec<NameChange> = synced;
-        for change in synced {
+        let synced: Vec<(u64, NameChange)> = synced;
+        for (_, change) in synced {
             change.apply(&mut state.durable_names);
         }
         Ok(())
@@ -389,6 +468,13 @@ impl Disk for MemDisk {
 impl MemFile {
     fn with<T>(&self, act: impl FnOnce(&mut Node) -> T) -> T {
         act(lock(&self.state).nodes.entry(self.node).or_default())
+    }
+
+    fn change(&self, change: ContentChange) {
+        let mut state = lock(&self.state);
+        state.changes += 1;
+        let number = state.changes;
+        state.nodes.entry(self.node).or_default().change(number, change);
     }
 
     fn call(&self, kind: CallKind) -> io::Result<()> {
@@ -412,7 +498,7 @@ impl File for MemFile {
         if outcome.is_err() {
             bytes.truncate(bytes.len() / 2);
         }
-        self.with(|node| node.change(ContentChange::Write(position, bytes)));
+        self.change(ContentChange::Write(position, bytes));
         outcome
     }
 
@@ -437,7 +523,7 @@ impl File for MemFile {
 
     fn truncate(&self, length: u64) -> io::Result<()> {
         self.call(CallKind::Truncate)?;
-        self.with(|node| node.change(ContentChange::Truncate(length)));
+        self.change(ContentChange::Truncate(length));
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 //!
 //! | trait | real | for tests and simulation |
 //! |---|---|---|
-//! | [`Disk`], [`File`] | [`OsDisk`] | [`MemDisk`]: loses what was not synced, on demand |
+//! | [`Disk`], [`File`] | [`OsDisk`] | [`MemDisk`]: loses what was not synced, on demand ([`Survivors`]); [`TracedDisk`]: keeps every call, and one goes wrong |
 //! | [`Executor`] | [`Threads`] | – |
 //! | [`Clock`] | [`SystemClock`] | [`ManualClock`] |
 //! | [`Rng`] | [`SystemRng`] | [`SeededRng`] |
@@ -15,16 +15,20 @@ mod mem_disk;
 mod os_disk;
 mod publish;
 mod rng;
+mod survivors;
+mod traced_disk;
 
 use std::sync::Arc;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use disk::{Disk, Entry, File, OpenMode};
 pub use executor::{Executor, ExecutorExt, Running, Task, Threads, WorkLost};
-pub use mem_disk::{CallKind, MemDisk};
+pub use mem_disk::{CallKind, Changed, Left, MemDisk, Unsynced};
 pub use os_disk::OsDisk;
 pub use publish::{publish, remove_if_there, replace};
 pub use rng::{Rng, SeededRng, SystemRng};
+pub use survivors::{Image, Survivors};
+pub use traced_disk::{Call, Fault, Replay, Struck, TracedDisk};
 
 /// The four of them together; cheap to clone.
 #[derive(Clone)]

@@ -2,10 +2,14 @@
 
 mod conform;
 mod crash;
+mod every_call;
 mod faults;
 mod held;
+mod images;
 mod index;
 pub(crate) mod kit;
 mod life;
+mod promises;
 mod table;
 mod trim;
+mod workload;

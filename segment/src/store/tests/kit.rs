@@ -25,7 +25,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::{
-    env::{Clock, Disk, Env, ManualClock, MemDisk, OsDisk, SeededRng, Threads},
+    env::{Clock, Disk, Env, ManualClock, MemDisk, OsDisk, SeededRng, Threads, TracedDisk},
     lock::DirLock,
     log::{Block, Recovery},
     store::{EmbeddedStore, Error, IndexKind, OpenError, Opened, Options, Wait},
@@ -39,6 +39,8 @@ pub(crate) const STREAM: StreamId = StreamId::new(1);
 pub(crate) enum Place {
     /// An index in memory over a disk in memory.
     Memory(MemDisk),
+    /// The same over a disk that keeps every call.
+    Traced(TracedDisk),
     /// sled and real files.
     Real(Arc<TempDir>),
 }
@@ -54,7 +56,7 @@ impl Place {
 
     pub(crate) fn folder(&self) -> PathBuf {
         match self {
-            Place::Memory(_) => Path::new("/data").to_owned(),
+            Place::Memory(_) | Place::Traced(_) => Path::new("/data").to_owned(),
             Place::Real(dir) => dir.path().join("data"),
         }
     }
@@ -62,18 +64,27 @@ impl Place {
     pub(crate) fn disk(&self) -> Arc<dyn Disk> {
         match self {
             Place::Memory(disk) => Arc::new(disk.clone()),
+            Place::Traced(disk) => Arc::new(disk.clone()),
             Place::Real(_) => Arc::new(OsDisk),
         }
     }
 
+    /// Another one at each start where starts follow one another in one trace: salts must differ.
+    fn seed(&self) -> u64 {
+        match self {
+            Place::Traced(disk) => 5 + disk.calls_made() as u64,
+            _ => 5,
+        }
+    }
+
     pub(crate) fn try_open(&self, options: Options) -> Result<World, OpenError> {
-        let kind = if matches!(self, Place::Memory(_)) { IndexKind::Memory } else { IndexKind::Sled };
+        let kind = if matches!(self, Place::Real(_)) { IndexKind::Sled } else { IndexKind::Memory };
         let clock = Arc::new(ManualClock::at(NOW_MS));
         let env = Env {
             disk: self.disk(),
             executor: Arc::new(Threads::on(tokio::runtime::Handle::current())),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
-            rng: Arc::new(SeededRng::new(5)),
+            rng: Arc::new(SeededRng::new(self.seed())),
         };
         let fatal = Arc::new(Mutex::new(None));
         let told = Arc::clone(&fatal);

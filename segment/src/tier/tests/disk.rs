@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::env::{Disk, Entry, File, MemDisk, OpenMode};
+use crate::env::{Disk, Entry, File, MemDisk, OpenMode, Survivors};
 
-/// Crash images taken at each step; some lose all that was not synced, some a part.
-const SEEDS: u64 = 3;
+/// Crash images taken at each step. What survives of that which was not synced goes round from step to step.
+const IMAGES: u64 = 4;
 
 #[derive(Debug, Clone)]
 pub(super) struct WatchedDisk {
@@ -65,13 +65,12 @@ impl WatchedDisk {
         if let Some(images) = &mut *self.state.images.lock().unwrap()
             && what != "read"
         {
-            let image = |seed| {
-                (
-                    format!("after step {step} ({what} {}), seed {seed}", path.display()),
-                    self.inner.crash(step * SEEDS + seed),
-                )
+            let cases = Survivors::cases(&self.inner.unsynced(), step * IMAGES..(step + 1) * IMAGES);
+            let image = |number: u64| {
+                let case = cases[(step * IMAGES + number) as usize % cases.len()];
+                (format!("after step {step} ({what} {}), {case:?}", path.display()), case.of(&self.inner).disk)
             };
-            images.extend((0..SEEDS).map(image));
+            images.extend((0..IMAGES.min(cases.len() as u64)).map(image));
         }
         done
     }
