@@ -5,7 +5,7 @@ use super::error::LogError;
 use super::frame::{FileHeader, FrameHeader, Layout, PAGE, TableEntry};
 use super::read::{LogReader, Shared};
 use super::{Block, BlockRef, LogFile, LogOptions, Lsn, file_path};
-use crate::env::{File, OpenMode};
+use crate::env::{File, OpenMode, remove_if_there};
 
 /// Room is asked for in such steps: finding it at each sync is several times slower (docs/decisions/0006).
 const RESERVE_BYTES: u64 = 16 << 20;
@@ -274,7 +274,7 @@ impl Log {
         let path = file_path(&self.shared.dir, number);
         match create(&self.shared, number, self.written.next(), self.options.rng.next_u64()) {
             Ok(current) => self.current = current,
-            Err(error) if is_full(&error) && self.shared.disk.remove(&path).is_ok() => {
+            Err(error) if is_full(&error) && remove_if_there(&*self.shared.disk, &path).is_ok() => {
                 return Err(LogError::Full(path));
             }
             Err(error) => return Err(self.poison("making a log file", &error)),
