@@ -206,7 +206,8 @@ impl Workload {
         });
         let Some(gate) = self.told(gate.await) else { return };
         if begun.await.is_err() {
-            return self.errors.push(Error::stopped());
+            self.told(answered(gate).await);
+            return;
         }
         let mut answers = Vec::new();
         for _ in 0..2 + self.below(3) {
@@ -221,7 +222,7 @@ impl Workload {
         let _ = gate.await;
         for (number, mark, answer) in answers {
             let answer = match answer {
-                Ok(answer) => answer.await.unwrap_or_else(|_| Err(Error::stopped())),
+                Ok(answer) => answered(answer).await,
                 Err(error) => Err(error),
             };
             if let Some(bases) = self.told(answer) {
@@ -340,6 +341,10 @@ impl Workload {
             self.durable();
         }
     }
+}
+
+async fn answered<T>(answer: oneshot::Receiver<Result<T, Error>>) -> Result<T, Error> {
+    answer.await.unwrap_or_else(|_| Err(Error::stopped()))
 }
 
 pub(super) fn mark(data: &[u8]) -> u64 {
