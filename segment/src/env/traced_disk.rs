@@ -154,7 +154,7 @@ impl TracedDisk {
         self
     }
 
-    /// Lets the call of this number (0 is the first of all) go wrong. A fault that does not fit the call leaves it alone.
+    /// Lets the call of this number (0 is the first of all) go wrong, or else the first one after it that the fault fits.
     pub fn strike(&self, call: usize, fault: Fault) {
         self.trace().fault = Some((call, fault));
     }
@@ -183,11 +183,11 @@ impl TracedDisk {
         self.trace.lock().expect("no holder of this lock panics")
     }
 
-    /// Makes one call: numbers it, lets it go wrong if it is the one, and keeps it.
-    fn call<T>(&self, call: Call, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    /// Makes one call: numbers it, lets it go wrong if it is the one, and keeps it. `act` is told which bit of what it reads to flip.
+    fn call<T>(&self, call: Call, act: impl FnOnce(Option<u64>) -> io::Result<T>) -> io::Result<T> {
         let mut trace = self.trace();
-        let fault = trace.begin(call.clone());
-        match fault {
+        let mut flipped = None;
+        match trace.begin(&call) {
             Some(Fault::Error(error)) => {
                 trace.strike(&call, 0, u64::MAX);
                 match kind(&call) {
@@ -197,9 +197,10 @@ impl TracedDisk {
             }
             Some(Fault::Cut(share)) => self.cut(&mut trace, &call, share),
             Some(Fault::FlippedWrite(bit)) => trace.flip_later(&call, bit),
-            Some(Fault::FlippedRead(_)) | None => {}
+            Some(Fault::FlippedRead(bit)) => flipped = trace.flip_now(&call, bit),
+            None => {}
         }
-        let done = act()?;
+        let done = act(flipped)?;
         if let Call::SyncData { file } = call {
             self.rot(&mut trace, file);
         }
@@ -207,7 +208,7 @@ impl TracedDisk {
     }
 
     fn cut(&self, trace: &mut Trace, call: &Call, share: u64) {
-        let Some(path) = trace.path(call).filter(|_| call.is_of_a_file()) else { return };
+        let Some(path) = trace.path(call) else { return };
         let Some(mut content) = self.disk.contents(&path) else { return };
         let length = content.len() * share as usize / 256;
         if length < content.len() {
@@ -230,10 +231,10 @@ impl TracedDisk {
 
 impl Trace {
     /// Keeps a call; answers what goes wrong with it.
-    fn begin(&mut self, call: Call) -> Option<Fault> {
+    fn begin(&mut self, call: &Call) -> Option<Fault> {
         let number = self.calls.len();
-        self.calls.push(call);
-        self.fault.filter(|(at, _)| *at == number).map(|(_, fault)| fault)
+        self.calls.push(call.clone());
+        self.fault.take_if(|(at, fault)| *at <= number && fault.fits(call)).map(|(_, fault)| fault)
     }
 
     fn strike(&mut self, call: &Call, from: u64, to: u64) {
@@ -243,11 +244,17 @@ impl Trace {
 
     fn flip_later(&mut self, call: &Call, bit: u64) {
         let Call::Write { file, position, bytes } = call else { return };
-        if !bytes.is_empty() {
-            let byte = position + bit / 8 % bytes.len() as u64;
-            self.rots = Some((*file, byte, 1 << (bit % 8)));
-            self.strike(call, byte, byte + 1);
-        }
+        let byte = position + bit / 8 % bytes.len() as u64;
+        self.rots = Some((*file, byte, 1 << (bit % 8)));
+        self.strike(call, byte, byte + 1);
+    }
+
+    /// Answers the bit, counted from the first byte that is read.
+    fn flip_now(&mut self, call: &Call, bit: u64) -> Option<u64> {
+        let Call::Read { position, length, .. } = call else { return None };
+        let bit = bit % (8 * *length as u64);
+        self.strike(call, position + bit / 8, position + bit / 8 + 1);
+        Some(bit)
     }
 
     fn path(&self, call: &Call) -> Option<PathBuf> {
@@ -278,8 +285,24 @@ impl Call {
         }
     }
 
-    fn is_of_a_file(&self) -> bool {
-        !matches!(self, Call::CreateDir { .. } | Call::RemoveDir { .. } | Call::SyncDir { .. } | Call::Look { .. })
+    fn makes_a_file(&self) -> bool {
+        matches!(self, Call::Open { mode: OpenMode::CreateNew, .. })
+    }
+}
+
+impl Fault {
+    /// Whether it can happen to a call. Only what takes room finds the disk full.
+    pub fn fits(self, call: &Call) -> bool {
+        match self {
+            Fault::Error(io::ErrorKind::StorageFull) => call.makes_a_file() || matches!(call, Call::Write { .. }),
+            Fault::Error(_) => !matches!(call, Call::Reserve { .. }),
+            Fault::FlippedRead(_) => matches!(call, Call::Read { length: 1.., .. }),
+            Fault::FlippedWrite(_) => matches!(call, Call::Write { bytes, .. } if !bytes.is_empty()),
+            Fault::Cut(_) => {
+                let opens = matches!(call, Call::Open { .. }) && !call.makes_a_file();
+                opens || matches!(call, Call::Read { .. } | Call::SyncData { .. })
+            }
+        }
     }
 }
 
@@ -306,38 +329,38 @@ impl Disk for TracedDisk {
             trace.opened.len() - 1
         };
         let call = Call::Open { file: number, path: path.to_owned(), mode };
-        let file = self.call(call, || self.disk.open(path, mode))?;
+        let file = self.call(call, |_| self.disk.open(path, mode))?;
         Ok(Arc::new(TracedFile { disk: self.clone(), number, file }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let call = Call::Rename { from: from.to_owned(), to: to.to_owned() };
-        self.call(call, || self.disk.rename(from, to))
+        self.call(call, |_| self.disk.rename(from, to))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.call(Call::Remove { path: path.to_owned() }, || self.disk.remove(path))
+        self.call(Call::Remove { path: path.to_owned() }, |_| self.disk.remove(path))
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        self.call(Call::RemoveDir { path: path.to_owned() }, || self.disk.remove_dir(path))
+        self.call(Call::RemoveDir { path: path.to_owned() }, |_| self.disk.remove_dir(path))
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
-        self.call(Call::Look { path: dir.to_owned() }, || self.disk.list(dir))
+        self.call(Call::Look { path: dir.to_owned() }, |_| self.disk.list(dir))
     }
 
     fn len(&self, path: &Path) -> io::Result<u64> {
-        self.call(Call::Look { path: path.to_owned() }, || self.disk.len(path))
+        self.call(Call::Look { path: path.to_owned() }, |_| self.disk.len(path))
     }
 
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
-        self.call(Call::CreateDir { path: dir.to_owned() }, || self.disk.create_dir_all(dir))
+        self.call(Call::CreateDir { path: dir.to_owned() }, |_| self.disk.create_dir_all(dir))
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         std::thread::sleep(self.sync_takes);
-        self.call(Call::SyncDir { path: dir.to_owned() }, || self.disk.sync_dir(dir))
+        self.call(Call::SyncDir { path: dir.to_owned() }, |_| self.disk.sync_dir(dir))
     }
 
     fn free_bytes(&self, dir: &Path) -> io::Result<Option<u64>> {
@@ -360,37 +383,32 @@ impl fmt::Debug for TracedFile {
 impl File for TracedFile {
     fn write_vectored_at(&self, position: u64, parts: &[&[u8]]) -> io::Result<()> {
         let call = Call::Write { file: self.number, position, bytes: parts.concat().into() };
-        self.disk.call(call, || self.file.write_vectored_at(position, parts))
+        self.disk.call(call, |_| self.file.write_vectored_at(position, parts))
     }
 
     fn read_exact_at(&self, position: u64, buffer: &mut [u8]) -> io::Result<()> {
         let call = Call::Read { file: self.number, position, length: buffer.len() };
-        self.disk.call(call.clone(), || self.file.read_exact_at(position, buffer))?;
-        let mut trace = self.disk.trace();
-        if let Some((at, Fault::FlippedRead(bit))) = trace.fault
-            && trace.calls.get(at) == Some(&call)
-            && trace.struck.is_none()
-            && !buffer.is_empty()
-        {
-            let byte = bit / 8 % buffer.len() as u64;
-            buffer[byte as usize] ^= 1 << (bit % 8);
-            trace.strike(&call, position + byte, position + byte + 1);
-        }
-        Ok(())
+        self.disk.call(call, |flipped| {
+            self.file.read_exact_at(position, buffer)?;
+            if let Some(bit) = flipped {
+                buffer[bit as usize / 8] ^= 1 << (bit % 8);
+            }
+            Ok(())
+        })
     }
 
     fn sync_data(&self) -> io::Result<()> {
         std::thread::sleep(self.disk.sync_takes);
-        self.disk.call(Call::SyncData { file: self.number }, || self.file.sync_data())
+        self.disk.call(Call::SyncData { file: self.number }, |_| self.file.sync_data())
     }
 
     fn reserve(&self, position: u64, bytes: u64) {
         // It cannot fail: a fault finds nothing to strike.
-        let _ = self.disk.call(Call::Reserve { file: self.number, position, bytes }, || Ok(()));
+        let _ = self.disk.call(Call::Reserve { file: self.number, position, bytes }, |_| Ok(()));
     }
 
     fn truncate(&self, length: u64) -> io::Result<()> {
-        self.disk.call(Call::Truncate { file: self.number, length }, || self.file.truncate(length))
+        self.disk.call(Call::Truncate { file: self.number, length }, |_| self.file.truncate(length))
     }
 
     fn length(&self) -> io::Result<u64> {
@@ -485,11 +503,9 @@ mod tests {
             assert_eq!(disk.struck().is_some(), call < 3);
         }
         let disk = disk();
-        disk.strike(2, Fault::FlippedWrite(9));
-        disk.strike(2, Fault::FlippedWrite(9));
+        disk.strike(0, Fault::FlippedWrite(9));
         let file = write(&disk).unwrap();
         assert_eq!(disk.disk().contents(Path::new(PATH)).unwrap()[..3], [1, 3, 1]);
-        disk.trace().struck = None;
         disk.strike(4, Fault::FlippedRead(16));
         assert_eq!(file.read(0, 4).unwrap()[..], [1, 3, 0, 1]);
         assert_eq!(disk.struck().unwrap().from, 2);
