@@ -2,8 +2,9 @@
 //! after each call, with every kind of loss, and each disk that could be found then is opened and checked against what callers had been told by
 //! that call.
 //!
-//! `CRASH_IMAGES=n` makes so many images, `CRASH_TRACES=from..to` takes the traces of these seeds instead. A failure prints the trace, the call
-//! and what survived, and how to make the images of that trace again.
+//! `CRASH_IMAGES=n` makes about so many images, `CRASH_TRACES=from..to` takes the traces of these seeds instead. A failure prints the
+//! trace, the call and what survived, keeps the data directory that was found, and says how to make the images of that trace again. What a
+//! seed decides is the same each time; which blocks that are copied forward share a frame is not.
 
 use std::{
     collections::HashSet,
@@ -22,7 +23,7 @@ use sluice_txn::ledger::Records as _;
 
 use super::{
     kit::{Place, World, segment, small},
-    promises::{check, goes_on},
+    promises::{check, goes_on, keep},
     workload::{Sent, Told, Workload},
 };
 use crate::{
@@ -161,15 +162,15 @@ impl Traced {
                 counts.add(&image, digest);
                 let since = self.told.partition_point(|(after, _)| *after <= index + 1);
                 if checked.insert((digest, since)) {
-                    self.check(index + 1, call, case, image, told).await;
+                    self.check(index + 1, replay.disk(), case, told).await;
                 }
             }
         }
     }
 
-    async fn check(&self, calls: usize, call: &Call, case: Survivors, image: Image, told: &Told) {
+    async fn check(&self, calls: usize, disk: &MemDisk, case: Survivors, told: &Told) {
         let checked = async {
-            let world = Place::Memory(image.disk).open(options());
+            let world = Place::Memory(case.of(disk).disk).open(options());
             assert_eq!(world.recovery.damage, []);
             check(&world, told, &self.sent, None).await;
             let seen = self.seen.iter().rev().find(|(after, _)| *after <= calls).map_or([0; 2], |(_, seen)| *seen);
@@ -181,9 +182,11 @@ impl Traced {
         };
         if let Err(panic) = AssertUnwindSafe(checked).catch_unwind().await {
             let seed = self.seed;
-            let call: String = format!("{call:?}").chars().take(200).collect();
+            let call: String = format!("{:?}", self.calls[calls - 1]).chars().take(200).collect();
             eprintln!("trace {seed}, power lost after call {calls} of {}: {call}", self.calls.len());
             eprintln!("what survived of the unsynced changes: {case:?}");
+            let found = case.of(disk).disk;
+            eprintln!("the data directory: {}", keep(&found, &format!("{seed}-{calls}")).display());
             eprintln!("again: CRASH_TRACES={seed}..{} cargo test -p sluice-segment every_image", seed + 1);
             std::panic::resume_unwind(panic);
         }

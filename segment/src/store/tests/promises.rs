@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use super::{
     workload::{Known, SEGMENTS, Sent, Told, mark},
 };
 use crate::{
+    env::{Disk as _, MemDisk},
     log::ReadError,
     store::Options,
     tier::{self, Tier},
@@ -138,6 +139,25 @@ async fn transaction(
             assert_eq!(data, sent.data[mark], "{id}");
         }
     }
+}
+
+/// Writes the data directory of a failed case among the system's temporary files, for `sluice admin verify`; answers where.
+pub(super) fn keep(disk: &MemDisk, case: &str) -> PathBuf {
+    let kept = std::env::temp_dir().join(format!("sluice-crash-{case}"));
+    let mut folders = vec![PathBuf::from("/data")];
+    while let Some(folder) = folders.pop() {
+        let target = kept.join(folder.strip_prefix("/data").unwrap());
+        std::fs::create_dir_all(&target).unwrap();
+        for entry in disk.list(&folder).unwrap() {
+            match entry.is_dir {
+                true => folders.push(folder.join(entry.name)),
+                false => {
+                    std::fs::write(target.join(&entry.name), disk.contents(&folder.join(&entry.name)).unwrap()).unwrap()
+                }
+            }
+        }
+    }
+    kept
 }
 
 /// The store takes an append, nothing in it is damaged, and the next start finds the same.
