@@ -216,14 +216,16 @@ impl Log {
     }
 
     /// Removes a file whose frames lie in a snapshot and whose blocks nobody needs: the caller knows. From now on reading
-    /// from it answers [`super::ReadError::Gone`]. One that is gone already is fine.
+    /// from it answers [`super::ReadError::Gone`]. One that is gone already is fine. What follows it is made durable before: a
+    /// crash must not leave a snapshot without a log.
     ///
     /// # Errors
-    /// [`LogError::Current`], [`LogError::Remove`].
+    /// [`LogError::Current`], [`LogError::Remove`], those of [`Log::sync`].
     pub fn remove_file(&mut self, number: u64) -> Result<(), LogError> {
         if number == self.current.number {
             return Err(LogError::Current(number));
         }
+        self.sync()?;
         self.shared.forget(number);
         let path = file_path(&self.shared.dir, number);
         match self.shared.disk.remove(&path) {
@@ -280,6 +282,8 @@ impl Log {
             Err(error) => return Err(self.poison("making a log file", &error)),
         }
         self.proven = self.written;
+        // Its header counts, also when no frame follows for a while.
+        self.unsynced_bytes = PAGE;
         self.dir_unsynced = true;
         Ok(())
     }

@@ -7,6 +7,7 @@ use sluice_txn::{ledger::Records as _, protocol::publication};
 
 use super::kit::{Place, World, group, segment, small, txn};
 use crate::{
+    env::Survivors,
     log::LogFile,
     store::{Options, Wait, rebuild_index, sequencer::Message},
 };
@@ -168,5 +169,31 @@ async fn a_copied_block_is_gone_from_its_old_place() {
     let gone = world.store.block(old.into()).await;
     assert!(matches!(gone, Err(crate::log::ReadError::Gone(_))), "{gone:?}");
     assert_eq!(world.store.block(place().into()).await.unwrap(), block);
+    world.close().await;
+}
+
+/// A command that changes nothing may begin a log file, and nothing is synced for it. The files before go only once that one is durable:
+/// losing power leaves one or the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_go_after_the_one_that_follows_is_durable() {
+    let (disk, options) = (crate::env::MemDisk::new(), small());
+    let world = Place::Memory(disk.clone()).found(options.clone()).await;
+    let last = async || *world.store.log_files().await.unwrap().last().unwrap();
+    // The block and its publication fill the file to the byte.
+    let left = options.log_file_bytes - 4096 - last().await.bytes;
+    world.append(0, Bytes::from(vec![1; left as usize - 1024]), 1).await.unwrap();
+    publish(&world, 0).await;
+    assert_eq!((last().await.number, last().await.bytes), (1, options.log_file_bytes));
+    world.store.execute(Vec::new(), Wait::Durable, |_, _, _| Ok(())).await.unwrap();
+    assert_eq!(last().await.number, 2);
+    assert_eq!(world.store.maintain().await.unwrap().files_removed, 1);
+    let unsynced = disk.unsynced();
+    assert!(!unsynced.is_empty(), "nothing can be lost");
+    for case in Survivors::cases(&unsynced, 0..20) {
+        let found = Place::Memory(case.of(&disk).disk).try_open(options.clone());
+        let found = found.unwrap_or_else(|error| panic!("{case:?} of {unsynced:?}: {error}"));
+        assert!(found.content() == world.content(), "{case:?}");
+        found.close().await;
+    }
     world.close().await;
 }
