@@ -98,9 +98,8 @@ pub const ALL: &[Config] = &[
         batch: true,
         attempts: 3,
         fresh_new: true,
-        late: 2,
+        late: 1,
         lost: 1,
-        expired: 1,
         ..Config::BASE
     },
     Config {

@@ -125,6 +125,12 @@ fn is_recovery(world: &World, start: &Start) -> bool {
         && newest.is_some_and(|(key, snapshot)| start.restored == Some(*key) && start.run == snapshot.run)
 }
 
+/// Whether a job that runs, or is to run, takes this step.
+pub fn is_of_a_running_job(world: &World, action: &Action) -> bool {
+    matches!(action, Action::Start(_))
+        || action.actor().is_some_and(|attempt| world.attempt(attempt).life == Life::Running)
+}
+
 /// How often an action's kind is chosen against others. Kinds are chosen first, then one action of the kind, so that the many
 /// possible repeats do not drown the work.
 fn weight(world: &World, action: &Action) -> (u8, u64) {

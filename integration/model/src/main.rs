@@ -172,9 +172,9 @@ fn simulate(first: u64, seeds: u64, threads: u64, started: Instant) -> bool {
     totals.failed.iter().for_each(|failure| println!("cannot be set up: {failure}"));
     let rare = |fault: &&&str| totals.fired.get(**fault).copied().unwrap_or(0) < FIRED_MIN;
     let vacuous: Vec<_> = faults::ALL.iter().filter(rare).collect();
-    let judged = seeds >= VACUOUS_FROM_SEEDS;
-    if judged && !vacuous.is_empty() {
+    let is_vacuous = seeds >= VACUOUS_FROM_SEEDS && !vacuous.is_empty();
+    if is_vacuous {
         println!("vacuous: fired less than {FIRED_MIN} times: {vacuous:?}");
     }
-    totals.broken.is_empty() && totals.failed.is_empty() && !(judged && !vacuous.is_empty())
+    totals.broken.is_empty() && totals.failed.is_empty() && !is_vacuous
 }

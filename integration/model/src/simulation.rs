@@ -19,6 +19,8 @@ use crate::{
 
 /// Steps of a run, at most.
 const STEPS_MAX: u64 = 3000;
+/// A run ends after so many steps in a row that no job that runs took: all jobs are at their bounds.
+const IDLE_MAX: u64 = 100;
 
 /// How often each fault was injected.
 pub type Fired = BTreeMap<&'static str, u64>;
@@ -47,12 +49,13 @@ pub fn run(seed: u64, config: &Config) -> Result<Run, Failure> {
     let mut path = Vec::new();
     let mut possible = Vec::new();
     let mut broken = None;
-    let mut steps = 0;
-    while steps < STEPS_MAX && broken.is_none() {
+    let (mut steps, mut idle) = (0, 0);
+    while steps < STEPS_MAX && idle < IDLE_MAX && broken.is_none() {
         possible.clear();
         enabled::actions(&world, config, &mut possible);
         let Some(action) = faults::choose(&world, &mut possible, &mut rng) else { break };
         steps += 1;
+        idle = if faults::is_of_a_running_job(&world, &action) { 0 } else { idle + 1 };
         if let Some(fault) = faults::of(&world, &action) {
             *fired.entry(fault).or_default() += 1;
         }

@@ -46,19 +46,19 @@ const NOT_MODELLED: &[(&str, &str)] = &[
 
 /// The code of a source: no comments, no unit tests.
 fn code(path: &Path) -> String {
-    let text = fs::read_to_string(path).unwrap();
+    let text = fs::read_to_string(path).expect("the sources are readable");
     let text = text.split("#[cfg(test)]").next().unwrap_or_default();
     text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
 }
 
 fn sources(folder: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in fs::read_dir(folder).expect("the sources are there") {
+        let path = entry.expect("the sources are readable").path();
         if path.is_dir() {
             found.extend(sources(&path));
         } else {
-            found.push((path.file_name().unwrap().to_string_lossy().into_owned(), code(&path)));
+            found.push((path.file_name().unwrap_or_default().to_string_lossy().into_owned(), code(&path)));
         }
     }
     found

@@ -18,7 +18,7 @@ fn told(counterexample: &Counterexample) -> String {
 }
 
 fn search(config: &Config, states: usize) -> Report {
-    search::search(config, states, 1).unwrap()
+    search::search(config, states, 1).expect("the store can be set up")
 }
 
 #[test]

@@ -28,9 +28,14 @@ pub fn check(changed: &[Changed]) -> Option<Violation> {
             let altered = change.before.is_some() && change.after.is_some();
             let added =
                 change.before.is_none() && states.get(&id).is_some_and(|state| *state != TransactionState::Open);
-            let text = format!("block {seq} of transaction {id} changed while it was {:?}", states.get(&id));
-            (altered || added)
-                .then(|| Violation { promise: "I10: what was written stays as it was written", found: text })
+            if !altered && !added {
+                return None;
+            }
+            let state = states.get(&id);
+            broken(
+                "I10: what was written stays as it was written",
+                format!("block {seq} of transaction {id} changed while it was {state:?}"),
+            )
         }
         Key::Group(id) if change.before.is_some() => {
             broken("I7: a group has one outcome", format!("group {id} was committed and changed"))

@@ -86,7 +86,7 @@ impl Drain<'_> {
     }
 
     fn attach(&mut self, restored: Option<SnapshotKey>, run: u8) -> Result<Option<u8>, Violation> {
-        let parallelism = self.config.splits;
+        let parallelism = self.parallelism();
         self.act(&Action::Start(Start { restored, accept_duplicates: false, run, parallelism }))?;
         let attempt = (self.world.attempts.len() - 1) as u8;
         if self.config.batch {
@@ -95,6 +95,11 @@ impl Drain<'_> {
         self.act(&Action::Read(attempt))?;
         self.act(&Action::Attach(attempt, false))?;
         Ok(self.world.attempt(attempt).incarnation.map(|_| attempt))
+    }
+
+    /// The least there is: slots that are left without a writer must end as well.
+    fn parallelism(&self) -> u8 {
+        self.config.parallelisms.iter().copied().min().unwrap_or(1)
     }
 
     /// The committer sends what it may, in order.
@@ -121,7 +126,7 @@ impl Drain<'_> {
         if !self.config.batch {
             self.write(attempt)?;
         }
-        let all = self.world.attempt(attempt).receipts.len() == usize::from(self.config.splits);
+        let all = self.world.attempt(attempt).receipts.len() == usize::from(self.parallelism());
         if !self.act(&Action::Mint(attempt))? {
             return stuck("the aggregator cannot take its state");
         }
@@ -136,19 +141,20 @@ impl Drain<'_> {
     }
 
     fn write(&mut self, attempt: u8) -> Result<(), Violation> {
-        let splits = self.config.splits;
-        for number in 0..splits {
-            self.act(&Action::OpenWriter(attempt, number))?;
+        for subtask in 0..self.parallelism() {
+            self.act(&Action::OpenWriter(attempt, subtask))?;
         }
-        for number in 0..splits {
-            self.act(&Action::Write(attempt, number))?;
-            self.act(&Action::Prepare(attempt, number))?;
-            self.act(&Action::Barrier(attempt, number))?;
+        for split in 0..self.config.splits {
+            self.act(&Action::Write(attempt, split))?;
+        }
+        for subtask in 0..self.parallelism() {
+            self.act(&Action::Prepare(attempt, subtask))?;
+            self.act(&Action::Barrier(attempt, subtask))?;
         }
         Ok(())
     }
 
-    /// Every slot has a newer committed transaction: older ones have ended.
+    /// Every slot has a newer committed transaction or was closed: older ones have ended.
     fn nothing_is_left(&self) -> Result<(), Violation> {
         match self.world.ledger.active(&KeySpan::active_of_sink(&sink())) {
             Ok(left) => match left.first() {

@@ -54,7 +54,7 @@ pub fn up_to_mint(attempt: u8) -> Vec<Action> {
 pub fn notified() -> World {
     let mut actions = up_to_mint(0);
     actions.extend([Action::Complete(0, 1), Action::Notify(0)]);
-    play(&World::new(&CONFIG).unwrap(), &actions)
+    play(&World::new(&CONFIG).expect("the store can be set up"), &actions)
 }
 
 /// So has it, and the group is committed.
