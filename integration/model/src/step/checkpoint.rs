@@ -61,11 +61,14 @@ impl World {
             return false;
         }
         let (line, run) = (job.line, job.run);
-        let cut = job
-            .cuts
-            .iter()
-            .find(|(of, _)| *of == checkpoint)
-            .map_or_else(|| job.positions.clone(), |(_, cut)| cut.clone());
+        let at_barriers = job.cuts.iter().find(|(of, _)| *of == checkpoint).map(|(_, cut)| cut.clone());
+        let mut cut = at_barriers.unwrap_or_else(|| job.positions.clone());
+        for (subtask, writer) in (0u8..).zip(&job.subtasks) {
+            if writer.passed < checkpoint {
+                // It ended, and all it wrote came before.
+                job.splits_of(subtask).for_each(|split| cut[usize::from(split)] = job.positions[usize::from(split)]);
+            }
+        }
         let group = GroupRef { attempt, checkpoint };
         let prev = job.emitted.last().map_or(job.base, |link| Some(link.group));
 
