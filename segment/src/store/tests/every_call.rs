@@ -236,16 +236,26 @@ impl Ran {
         }
     }
 
-    /// The disk is as it was left: all that was promised is there, after the end of the process and after a loss of power.
+    /// The disk is as it was left: all that was promised is there after a loss of power; after the end of the process alone; and what is found
+    /// then is still there when power is lost right after that start, whatever a sync that failed had lost.
     async fn judge_restart(self) {
         let disk = self.disk.disk();
-        let crashed = [Survivors::None, Survivors::All, Survivors::Some(7)].map(|case| case.of(disk).disk);
-        for image in crashed.into_iter().chain([disk.clone()]) {
-            let world = Place::Memory(image).open(options());
-            assert_eq!(world.recovery.damage, []);
-            check(&world, &self.workload.told, &self.workload.sent, None).await;
-            goes_on(world, &options()).await;
+        for case in [Survivors::None, Survivors::All, Survivors::Some(7)] {
+            let found = self.checked(case.of(disk).disk).await;
+            goes_on(found, &options()).await;
         }
+        let restarted = self.checked(disk.clone()).await;
+        let lost = self.checked(Survivors::None.of(disk).disk).await;
+        assert!(lost.content() == restarted.content(), "a start showed what was not durable");
+        lost.close().await;
+        goes_on(restarted, &options()).await;
+    }
+
+    async fn checked(&self, disk: MemDisk) -> World {
+        let world = Place::Memory(disk).open(options());
+        assert_eq!(world.recovery.damage, []);
+        check(&world, &self.workload.told, &self.workload.sent, None).await;
+        world
     }
 
     /// The disk is damaged: it is told, or harms nothing that is needed.
