@@ -25,7 +25,7 @@ SOAK_TIMES = 4
 
 class Layer(NamedTuple):
     name: str
-    # what it runs, and the environment that sets its size; `{seed}` and `{size}` are filled in
+    # what it runs, and the environment that sets its size; `{seed}`, `{size}` and `{every}` are filled in
     command: tuple
     environment: dict
     size: int
@@ -38,7 +38,7 @@ LAYERS = (
         "model",
         ("cargo", "run", "--release", "--locked", "-q", "-p", "sluice-model", "--", "check", "--states", "{size}"),
         {},
-        600_000,
+        320_000,
         r"(?P<operations>\d+) unique states over (?P<runs>\d+) configuration",
     ),
     Layer(
@@ -54,6 +54,14 @@ LAYERS = (
         {"CRASH_IMAGES": "{size}"},
         20_000,
         r"images (?P<runs>\d+), distinct (?P<operations>\d+)",
+    ),
+    Layer(
+        "faults at every call",
+        ("cargo", "test", "--locked", "-p", "sluice-segment", "--lib", "--", "--nocapture", "whichever_call"),
+        # every fourth call of the script goes wrong, in each way; in a soak every call
+        {"CRASH_FAULTS_EVERY": "{every}"},
+        1,
+        r"(?P<runs>\d+) calls, faults (?P<faults>\[[\d, ]+\])",
     ),
     Layer(
         "kill -9",
@@ -75,9 +83,9 @@ class Result(NamedTuple):
     passed: bool
 
 
-def run(layer, seed, size):
-    """Runs a layer once; what it prints goes on to the terminal."""
-    fill = {"seed": seed, "size": size}
+def run(layer, seed, times=1):
+    """Runs a layer once with so many times its size; what it prints goes on to the terminal."""
+    fill = {"seed": seed, "size": times * layer.size, "every": max(1, 4 // times)}
     command = [word.format(**fill) for word in layer.command]
     environment = os.environ | {key: value.format(**fill) for key, value in layer.environment.items()}
     print(f"\n== {layer.name}: {' '.join(command)}", flush=True)
@@ -126,7 +134,7 @@ def main(arguments):
     results, seed, times = [], 1, SOAK_TIMES if options.hours else 1
     while True:
         for layer in options.layers:
-            results.append(run(layer, seed, times * layer.size))
+            results.append(run(layer, seed, times))
             seed += times * layer.size
         if time.monotonic() >= until or not all(result.passed for result in results):
             break
