@@ -28,6 +28,8 @@ pub enum Late {
     Prepare(Txn),
     /// Prepare that claims one event too few.
     Understated(Txn),
+    /// Prepare that claims other bytes.
+    Misread(Txn),
     /// Abort by the writer.
     Abort(Txn),
     /// CommitGroup.
@@ -129,6 +131,7 @@ impl fmt::Display for Late {
             Self::Altered(txn) => write!(f, "Append of block 0 of {txn} with other bytes"),
             Self::Prepare(txn) => write!(f, "Prepare of {txn}"),
             Self::Understated(txn) => write!(f, "Prepare of {txn} that claims one event too few"),
+            Self::Misread(txn) => write!(f, "Prepare of {txn} that claims other bytes"),
             Self::Abort(txn) => write!(f, "Abort of {txn}"),
             Self::Commit(group) => write!(f, "CommitGroup of {group}"),
         }

@@ -15,11 +15,10 @@ pub const ALL: &[Config] = &[
     },
     Config {
         name: "attempts",
-        about: "many restarts of one writer, each from the newest checkpoint, zombies of all of them",
+        about: "four attempts of one writer, each from the newest checkpoint, zombies of all of them",
         splits: 1,
         parallelisms: &[1],
         attempts: 4,
-        checkpoints: 3,
         declines: true,
         late: 1,
         ..Config::BASE
@@ -34,7 +33,17 @@ pub const ALL: &[Config] = &[
         accept_duplicates: true,
         resubmit: true,
         savepoints: true,
+        ..Config::BASE
+    },
+    Config {
+        name: "forks",
+        about: "states restored behind a fork whose transactions nobody superseded: groups move behind the head",
+        attempts: 3,
+        restores: Restores::Any,
+        accept_duplicates: true,
+        fresh_same: false,
         fresh_new: true,
+        idle: true,
         ..Config::BASE
     },
     Config {

@@ -25,11 +25,8 @@ pub fn actions(world: &World, config: &Config, actions: &mut Vec<Action>) {
             }
         }
         if world.spent.expired < config.expired {
-            let idle = job
-                .subtasks
-                .iter()
-                .filter_map(|subtask| subtask.current())
-                .filter(|sent| !sent.prepared && !sent.ended);
+            // Time passes over prepared ones as well, and must do nothing to them.
+            let idle = job.subtasks.iter().flat_map(|subtask| &subtask.sent).filter(|sent| !sent.ended);
             actions.extend(idle.map(|sent| Action::Expire(sent.txn)));
         }
         if config.redeliver {
@@ -48,7 +45,7 @@ pub fn actions(world: &World, config: &Config, actions: &mut Vec<Action>) {
 fn writers(number: u8, job: &Attempt, config: &Config, actions: &mut Vec<Action>) {
     let last = last_checkpoint(config);
     for (subtask, writer) in (0u8..).zip(&job.subtasks) {
-        if writer.epoch.is_none() && (!config.coarse || config.idle) {
+        if writer.epoch.is_none() && !config.coarse {
             actions.push(Action::OpenWriter(number, subtask));
         }
         if writer.epoch.is_none() && !config.coarse {
@@ -117,7 +114,7 @@ fn checkpoints(number: u8, job: &Attempt, config: &Config, actions: &mut Vec<Act
             && next <= last
             && ready
             && room
-            && writer.epoch.is_some()
+            && (writer.epoch.is_some() || config.coarse)
             && !job.is_finished(subtask)
         {
             actions.push(Action::Barrier(number, subtask));
@@ -228,7 +225,10 @@ fn repeats_of(sent: &Sent, life: Life, world: &World, config: &Config, late: &mu
     (0..blocks).for_each(|seq| late(Late::Append(sent.txn, seq)));
     late(Late::Gap(sent.txn));
     late(Late::Altered(sent.txn));
-    late(Late::Understated(sent.txn));
+    if !sent.prepared && !sent.records.is_empty() {
+        late(Late::Understated(sent.txn));
+        late(Late::Misread(sent.txn));
+    }
     if sent.prepared {
         late(Late::Prepare(sent.txn));
     }

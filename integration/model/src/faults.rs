@@ -77,7 +77,7 @@ pub fn of(world: &World, action: &Action) -> Option<&'static str> {
             Late::Gap(_) => "append out of sequence",
             Late::Altered(_) => "append altered",
             Late::Prepare(_) => "late Prepare",
-            Late::Understated(_) => "prepare understated",
+            Late::Understated(_) | Late::Misread(_) => "prepare understated",
             Late::Abort(_) => "late Abort",
             Late::Commit(_) => "late CommitGroup",
         },
