@@ -38,7 +38,7 @@ LAYERS = (
         "model",
         ("cargo", "run", "--release", "--locked", "-q", "-p", "sluice-model", "--", "check", "--states", "{size}"),
         {},
-        320_000,
+        600_000,
         r"(?P<operations>\d+) unique states over (?P<runs>\d+) configuration",
     ),
     Layer(
