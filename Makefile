@@ -49,7 +49,7 @@ verify: ## searches for a counterexample at CI's sizes (docs/testing.md); LAYERS
 	cargo build --locked --workspace --tests --bins
 	python3 integration/verify/verify.py $(if $(LAYERS),--layers "$(LAYERS)")
 
-soak: ## the same for hours, with other seeds and larger sizes: make soak HOURS=8
+soak: ## the same for hours, with larger sizes: make soak HOURS=8
 	cargo build --locked --workspace --tests --bins
 	python3 integration/verify/verify.py --hours $(or $(HOURS),$(error say how long: make soak HOURS=8))
 

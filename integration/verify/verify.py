@@ -3,7 +3,7 @@
 
     python3 integration/verify/verify.py                       every layer
     python3 integration/verify/verify.py --layers model,kill   some
-    python3 integration/verify/verify.py --hours 8             `make soak`: the same with new seeds and more of everything, until the time is over
+    python3 integration/verify/verify.py --hours 8             `make soak`: larger sizes, the simulation with new seeds each time, until the time is over
 
 Prints what the layers print, and ends with a table: layer, runs, operations, faults fired, violations. Fails when a layer does, or when one did
 not say how much it ran.
@@ -124,7 +124,7 @@ def parse(arguments):
 
     parser = argparse.ArgumentParser(description="Searches for a counterexample to what Sluice promises")
     parser.add_argument("--layers", type=layers, default=list(LAYERS), help=f"of {', '.join(names)}; all if not given")
-    parser.add_argument("--hours", type=float, help="goes on for so long, each time with other seeds and larger sizes")
+    parser.add_argument("--hours", type=float, help="goes on for so long with larger sizes, the simulation with new seeds each time")
     return parser.parse_args(arguments)
 
 
